@@ -1,0 +1,3 @@
+//! Micro-benchmarks.
+
+fn main() {}

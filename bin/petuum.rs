@@ -1,0 +1,3 @@
+//! Starts petuum.
+
+fn main() {}

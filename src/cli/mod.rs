@@ -1,0 +1,1 @@
+//! Flags, help, man pages and completions.

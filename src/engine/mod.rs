@@ -1,0 +1,1 @@
+//! One run: the program trait, workers, clocks, ranks, launch and checkpoint.

@@ -1,0 +1,1 @@
+//! Numbers without state: kernels, special functions, samplers and seeded randomness.

@@ -1,0 +1,1 @@
+//! The recipes. None knows another; none sees a frame, a socket or a thread.

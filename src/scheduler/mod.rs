@@ -1,0 +1,1 @@
+//! Which variables to update next, and which are safe to update together.

@@ -1,0 +1,1 @@
+//! Messages in motion between ranks; the only place that knows tokio.
