@@ -34,6 +34,15 @@ pub struct Objective {
     pub columns: Vec<Option<f64>>,
 }
 
+/// The program's own defaults of shared options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defaults {
+    /// `--clocks`; None runs until something else ends the run.
+    pub clocks: Option<u64>,
+    /// `--staleness`.
+    pub staleness: u32,
+}
+
 /// A recipe.
 ///
 /// Everything random comes from [`Worker::rng`] or [`Host::seed`]; then equal seeds, options and
@@ -50,6 +59,9 @@ pub trait Program: Send + Sync + 'static {
 
     /// The program's record columns.
     fn columns(&self) -> Vec<&'static str>;
+
+    /// What the shared options are where the user does not say.
+    fn defaults(&self) -> Defaults;
 
     /// True if a larger objective is better.
     fn maximises(&self) -> bool {

@@ -1,9 +1,10 @@
 //! One record: what a clock brought and what it cost.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The figures of one evaluated clock. See [`crate::report`] for the meaning of each.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Record {
     /// Clocks that every worker has completed.
     pub clock: i64,
@@ -13,7 +14,7 @@ pub struct Record {
     pub objective: f64,
     /// The program's own columns, in the order of their names; `None` is an empty cell.
     pub columns: Vec<Option<f64>>,
-    /// Seconds blocked, summed over all workers, since the record before.
+    /// Seconds a worker was blocked since the record before, on average over the workers.
     pub wait_seconds: f64,
     /// Bytes that left processes since the record before.
     pub bytes_sent: u64,

@@ -218,6 +218,8 @@ pub enum Message {
         bytes: [u64; 2],
         /// The worker's part of the objective and of `pull`, when this clock has one.
         partial: Option<Payload>,
+        /// The worker ends here.
+        ended: bool,
     },
     /// Rank 0 has folded the partial results of `clock`; sent to every rank.
     Verdict {
@@ -225,8 +227,6 @@ pub enum Message {
         clock: Clock,
         /// Workers stop after completing this clock (`Clock::MAX`: go on).
         last: Clock,
-        /// Every worker writes its checkpoint after completing `clock`.
-        checkpoint: bool,
         /// What `pull` made of the partial results.
         update: Option<Bytes>,
     },
@@ -243,6 +243,11 @@ pub enum Message {
         number: u64,
         /// One entry per rank.
         payloads: Vec<Bytes>,
+    },
+    /// The sender's part of the checkpoint after `clock` is on disk; sent to rank 0.
+    Checkpointed {
+        /// The checkpoint's clock.
+        clock: Clock,
     },
     /// A user asked the sender to stop (SIGINT 2, SIGTERM 15); rank 0 decides when.
     Interrupt {
