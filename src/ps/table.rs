@@ -53,15 +53,17 @@ pub enum ElementType {
 ///
 /// Updates are added. Integers are added with wrapping on overflow, whatever the build: the sum of
 /// all updates is then the same in any order, and right whenever it fits.
-pub trait Element: Copy + Default + PartialEq + Send + Sync + fmt::Debug + Any + sealed::Sealed {
+pub trait Element:
+    Copy + Default + PartialEq + Send + Sync + fmt::Debug + Any + sealed::Sealed
+{
     /// The type's name among [`ElementType`].
     const TYPE: ElementType;
     /// `self + other`.
     fn plus(self, other: Self) -> Self;
-    /// Wraps a batch.
-    fn wrap(elements: Vec<Self>) -> Elements;
+    /// A batch of these elements.
+    fn into_elements(elements: Vec<Self>) -> Elements;
     /// The batch's elements, if they are of this type.
-    fn unwrap(elements: &Elements) -> Option<&[Self]>;
+    fn of(elements: &Elements) -> Option<&[Self]>;
 }
 
 mod sealed {
@@ -78,10 +80,10 @@ macro_rules! element {
                 let ($a, $b) = (self, other);
                 $plus
             }
-            fn wrap(elements: Vec<Self>) -> Elements {
+            fn into_elements(elements: Vec<Self>) -> Elements {
                 Elements::$variant(elements)
             }
-            fn unwrap(elements: &Elements) -> Option<&[Self]> {
+            fn of(elements: &Elements) -> Option<&[Self]> {
                 match elements {
                     Elements::$variant(elements) => Some(elements),
                     _ => None,
@@ -129,7 +131,10 @@ impl Partition {
     pub fn new(ranks: u32, shards: u32) -> Partition {
         Partition {
             ranks: u64::from(ranks.max(1)),
-            shard_bits: shards.clamp(1, 1 << 16).next_power_of_two().trailing_zeros(),
+            shard_bits: shards
+                .clamp(1, 1 << 16)
+                .next_power_of_two()
+                .trailing_zeros(),
         }
     }
 
@@ -173,7 +178,8 @@ mod tests {
 
     #[test]
     fn home_and_row_are_inverse_and_slots_are_counted_exactly() {
-        for (ranks, shards, rows) in [(1, 1, 5u64), (1, 8, 30), (3, 4, 100), (5, 16, 7), (2, 3, 0)] {
+        for (ranks, shards, rows) in [(1, 1, 5u64), (1, 8, 30), (3, 4, 100), (5, 16, 7), (2, 3, 0)]
+        {
             let partition = Partition::new(ranks, shards);
             let mut counted = vec![vec![0usize; partition.shards()]; ranks as usize];
             for row in 0..rows {
