@@ -1,1 +1,44 @@
-//! Files in: mapped, split by byte range at record boundaries, one file per format, and the binary cache.
+//! Files in: mapped, split by byte range at record boundaries, one file per format, and the binary
+//! cache.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `mmap` | how to map a file |
+//! | `source` | where bytes come from: files, folders, pipes, compiled in |
+//! | `stream` | how to unpack `.gz` and `.zst` in chunks of whole lines |
+//! | `share` | which rank and which thread reads what |
+//! | `lines` | how lines of any format are read in parallel |
+//! | `field` | numbers and tokens of a line, and the place of a fault |
+//! | `format` | the formats' names and looks |
+//! | `docword`, `pairs`, `text`, `words` | one format each; what a word of text is |
+//! | `rows`, `corpus`, `vocabulary` | documents in memory |
+//! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
+//! | `load` | from the user's paths to a corpus |
+//!
+//! The files up to `field` know nothing of documents; readers of other data stand on them too.
+
+mod mmap;
+mod field;
+mod share;
+mod stream;
+mod source;
+mod lines;
+mod format;
+mod vocabulary;
+mod rows;
+mod docword;
+mod pairs;
+mod words;
+mod text;
+mod fingerprint;
+mod corpus;
+mod cache;
+mod cache_write;
+mod load;
+
+pub use cache_write::write_cache;
+pub use corpus::{Corpus, Tally, Totals, WORDS_MAX};
+pub use format::Format;
+pub use load::{CorpusOptions, load_corpus, load_corpus_bytes};
+pub use share::Share;
+pub use vocabulary::Vocabulary;
