@@ -71,6 +71,7 @@ impl Ring {
             totals: vec![0; topics],
             beta,
             pass: 0,
+            fresh: false,
             seed,
         }
     }
@@ -473,4 +474,75 @@ fn frozen_draws_follow_the_closed_form() {
     documents.remove(handle, z[0]);
     let predicted = sampler.predictive(&documents, handle);
     assert!((predicted - total / 4.0).abs() < 1e-12);
+}
+
+/// Reads a docword file; None, said by name, where the data set is absent.
+fn docword(name: &str) -> Option<(Corpus, usize)> {
+    use std::io::{BufRead, BufReader, Read};
+    let root = std::env::var("PETUUM_DATA").unwrap_or_else(|_| "../shared/data".into());
+    let path = format!("{root}/{name}/docword.{name}.txt.gz");
+    let file = std::fs::File::open(&path).ok()?;
+    let mut text = BufReader::new(flate2::read::MultiGzDecoder::new(file));
+    let mut line = String::new();
+    let mut header = [0usize; 3];
+    for value in &mut header {
+        line.clear();
+        text.read_line(&mut line).ok()?;
+        *value = line.trim().parse().ok()?;
+    }
+    let mut corpus = vec![vec![]; header[0]];
+    line.clear();
+    text.read_to_string(&mut line).ok()?;
+    for triple in line.lines() {
+        let mut fields = triple.split_ascii_whitespace().map(|f| f.parse::<u32>());
+        if let (Some(Ok(d)), Some(Ok(w)), Some(Ok(n))) =
+            (fields.next(), fields.next(), fields.next())
+        {
+            corpus[d as usize - 1].push((w - 1, n));
+        }
+    }
+    Some((corpus, header[1]))
+}
+
+#[test]
+#[ignore = "measure"]
+fn measure() {
+    let get = |name: &str, default: &str| std::env::var(name).unwrap_or(default.into());
+    let name = get("NAME", "kos");
+    let topics: usize = get("K", "50").parse().unwrap();
+    let workers: usize = get("W", "1").parse().unwrap();
+    let passes: usize = get("PASSES", "100").parse().unwrap();
+    let (corpus, words) = docword(&name).unwrap();
+    let n = tokens(&corpus) as f64;
+    let mut ring = Ring::new(
+        &corpus,
+        words,
+        &vec![0.1; topics],
+        0.01,
+        workers,
+        |_| false,
+        1,
+    );
+    let start = std::time::Instant::now();
+    let mut spent = 0.0;
+    for pass in 1..=passes {
+        let t = std::time::Instant::now();
+        ring.pass(false);
+        let s = t.elapsed().as_secs_f64();
+        spent += s;
+        if pass <= 2 || pass % 10 == 0 {
+            let t = std::time::Instant::now();
+            let joint = ring.joint() / n;
+            eprintln!(
+                "{name} K={topics} W={workers} pass {pass} joint {joint:.4} {:.2} Mtok/s, all {spent:.2} s, eval {:.3} s",
+                n / s / 1e6,
+                t.elapsed().as_secs_f64()
+            );
+        }
+    }
+    eprintln!(
+        "mean {:.2} Mtok/s {:.1}",
+        n * passes as f64 / spent / 1e6,
+        start.elapsed().as_secs_f64()
+    );
 }
