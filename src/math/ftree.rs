@@ -39,10 +39,12 @@ impl FTree {
     #[inline]
     pub fn set(&mut self, leaf: usize, weight: f64) {
         let mut node = self.leaves + leaf;
-        self.nodes[node] = weight;
+        let mut sum = weight;
+        self.nodes[node] = sum;
         while node > 1 {
+            sum += self.nodes[node ^ 1];
             node >>= 1;
-            self.nodes[node] = self.nodes[2 * node] + self.nodes[2 * node + 1];
+            self.nodes[node] = sum;
         }
     }
 

@@ -6,6 +6,7 @@
 //! line or two. A document is named by the place where it begins, its [`Handle`].
 
 use crate::error::{Error, Result};
+use crate::math::prefetch::prefetch;
 
 /// Where a document begins in the array.
 pub(super) type Handle = u32;
@@ -14,7 +15,7 @@ pub(super) type Handle = u32;
 pub(super) const TOPICS_MAX: u32 = 1 << 20;
 
 /// The documents of one worker and their topic counts.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Documents {
     arena: Vec<u32>,
     /// Where each document begins; one more at the end.
@@ -85,6 +86,75 @@ impl Documents {
         &rest[1..=rest[0] as usize]
     }
 
+    /// Asks for the document's first two cache lines, because they are needed soon.
+    #[inline]
+    pub(super) fn touch(&self, handle: Handle) {
+        prefetch(&self.arena, handle as usize);
+        prefetch(&self.arena, handle as usize + 16);
+    }
+
+    /// The partial sums over the document's entries of count · `q[topic]`, one token of topic `out`
+    /// left out (`u32::MAX`: none), go to `sums`. Returns the last sum and the place of `out`'s
+    /// entry.
+    #[inline]
+    pub(super) fn weigh(
+        &self,
+        handle: Handle,
+        out: u32,
+        q: &[f64],
+        sums: &mut Vec<f64>,
+    ) -> (f64, usize) {
+        let mask = self.count_max();
+        let entries = self.entries(handle);
+        if sums.len() < entries.len() {
+            sums.resize(entries.len(), 0.0);
+        }
+        let (mut sum, mut place, mut pending) = (0.0, usize::MAX, 1);
+        for (index, (&entry, partial)) in entries.iter().zip(sums).enumerate() {
+            let topic = entry >> self.shift;
+            // One token only, though a topic with very many may have two entries.
+            let leaves = u32::from(topic == out) & pending;
+            pending -= leaves;
+            place = if leaves == 1 { index } else { place };
+            sum += f64::from((entry & mask) - leaves) * q[topic as usize];
+            *partial = sum;
+        }
+        (sum, place)
+    }
+
+    /// Takes one token out of the entry at `out` and puts one into the entry at `into`, another one.
+    #[inline]
+    pub(super) fn shift_token(&mut self, handle: Handle, out: usize, into: usize) {
+        let mask = self.count_max();
+        let rest = &mut self.arena[handle as usize..];
+        let last = rest[0] as usize;
+        rest[1 + out] -= 1;
+        let mut into = 1 + into;
+        if rest[1 + out] & mask == 0 {
+            rest[1 + out] = rest[last];
+            rest[0] -= 1;
+            into = if into == last { 1 + out } else { into };
+        }
+        let entry = rest[into];
+        if entry & mask < mask {
+            rest[into] = entry + 1;
+        } else {
+            self.add(handle, entry >> self.shift);
+        }
+    }
+
+    /// Takes one token out of the entry at `out`.
+    #[inline]
+    pub(super) fn take(&mut self, handle: Handle, out: usize) {
+        let mask = self.count_max();
+        let rest = &mut self.arena[handle as usize..];
+        rest[1 + out] -= 1;
+        if rest[1 + out] & mask == 0 {
+            rest[1 + out] = rest[rest[0] as usize];
+            rest[0] -= 1;
+        }
+    }
+
     /// The topic of an entry.
     #[inline]
     pub(super) fn topic(&self, entry: u32) -> usize {
@@ -95,26 +165,6 @@ impl Documents {
     #[inline]
     pub(super) fn times(&self, entry: u32) -> u32 {
         entry & self.count_max()
-    }
-
-    /// Takes one token of `topic` out; there must be one.
-    #[inline]
-    pub(super) fn remove(&mut self, handle: Handle, topic: u32) {
-        let (shift, mask) = (self.shift, self.count_max());
-        let rest = &mut self.arena[handle as usize..];
-        let entries = rest[0] as usize;
-        let Some(at) = rest[1..=entries]
-            .iter()
-            .position(|entry| entry >> shift == topic)
-        else {
-            debug_assert!(false, "a token's topic is not among its document's");
-            return;
-        };
-        rest[1 + at] -= 1;
-        if rest[1 + at] & mask == 0 {
-            rest[1 + at] = rest[entries];
-            rest[0] -= 1;
-        }
     }
 
     /// Puts one token of `topic` in.
@@ -183,13 +233,15 @@ mod tests {
         let mut documents = Documents::new(lengths.clone(), topics).unwrap();
         let mut truth: Vec<BTreeMap<u32, u32>> = vec![BTreeMap::new(); lengths.len()];
         let mut tokens: Vec<Vec<u32>> = vec![vec![]; lengths.len()];
+        let (q, mut sums) = (vec![1.0; topics as usize], vec![]);
         for _ in 0..steps {
             let d = rng.below(lengths.len() as u64) as usize;
             let handle = documents.handle(d);
             if tokens[d].len() == lengths[d] as usize {
                 let at = rng.below(tokens[d].len() as u64) as usize;
                 let topic = tokens[d].swap_remove(at);
-                documents.remove(handle, topic);
+                let (_, place) = documents.weigh(handle, topic, &q, &mut sums);
+                documents.take(handle, place);
                 *truth[d].get_mut(&topic).unwrap() -= 1;
                 truth[d].retain(|_, count| *count > 0);
             } else {

@@ -25,7 +25,7 @@ use super::sampler::Sampler;
 use super::tokens::{Tokens, Topics};
 
 /// The held-out documents of one worker.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct HeldOut {
     /// Topic counts of the even tokens.
     pub(super) documents: Documents,

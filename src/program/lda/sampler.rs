@@ -39,7 +39,18 @@ pub(super) struct Sampler {
     /// Topics that have, or had since the word began, a count; some perhaps twice.
     touched: Vec<u32>,
     /// Partial sums of n_dk q_k.
-    cumulative: Vec<f64>,
+    sums: Vec<f64>,
+}
+
+/// How many tokens ahead a document is asked for.
+const AHEAD: usize = 8;
+
+/// Where a draw fell.
+enum Drawn {
+    /// Into the document's part, so far from its beginning.
+    Below(f64),
+    /// On this topic, through its α.
+    Topic(u32),
 }
 
 impl Sampler {
@@ -56,7 +67,7 @@ impl Sampler {
             counts: vec![0; topics],
             q: vec![0.0; topics],
             touched: vec![],
-            cumulative: vec![0.0; topics],
+            sums: vec![],
         };
         sampler.refill();
         sampler
@@ -118,16 +129,18 @@ impl Sampler {
         topics: &mut [Z],
         rng: &mut Rng,
     ) {
-        for (&handle, topic) in handles.iter().zip(topics) {
+        for (index, (&handle, topic)) in handles.iter().zip(topics).enumerate() {
+            if let Some(&soon) = handles.get(index + AHEAD) {
+                documents.touch(soon);
+            }
             let old = topic.get();
             let new = if old == u32::MAX {
-                let new = self.draw::<false>(documents, handle, 0, rng);
+                let new = self.place(documents, handle, rng);
                 self.join(new);
                 new
             } else {
-                self.redraw(documents, handle, old, rng)
+                self.replace(documents, handle, old, rng)
             };
-            documents.add(handle, new);
             *topic = Z::from_topic(new);
         }
     }
@@ -143,25 +156,40 @@ impl Sampler {
     ) {
         for (&handle, topic) in handles.iter().zip(topics) {
             if topic.get() != u32::MAX {
-                documents.remove(handle, topic.get());
+                let (_, place) = documents.weigh(handle, topic.get(), &self.q, &mut self.sums);
+                documents.take(handle, place);
             }
-            let new = self.draw::<false>(documents, handle, 0, rng);
-            documents.add(handle, new);
-            *topic = Z::from_topic(new);
+            *topic = Z::from_topic(self.place(documents, handle, rng));
         }
     }
 
     /// Σ_k θ_dk q_k with θ_dk = (n_dk + α_k) / (n_d + Σα): the current word's probability in the
     /// document, where n_d counts the tokens that have a topic.
     pub(super) fn predictive(&mut self, documents: &Documents, handle: Handle) -> f64 {
-        let mass = self.tree.total() + self.weigh(documents, handle);
+        let (of_document, _) = documents.weigh(handle, u32::MAX, &self.q, &mut self.sums);
+        let mass = self.tree.total() + of_document;
         let entries = documents.entries(handle);
         let assigned: u64 = entries.iter().map(|&e| u64::from(documents.times(e))).sum();
         mass / (assigned as f64 + self.alpha_sum)
     }
 
+    /// Draws a topic for a token that has none, and notes it in its document.
+    fn place(&mut self, documents: &mut Documents, handle: Handle, rng: &mut Rng) -> u32 {
+        let (of_document, _) = documents.weigh(handle, u32::MAX, &self.q, &mut self.sums);
+        let new = match self.draw::<false>(of_document, 0, rng) {
+            Drawn::Topic(topic) => topic,
+            Drawn::Below(at) => {
+                let entries = documents.entries(handle);
+                documents.topic(entries[self.search(entries.len(), at)]) as u32
+            }
+        };
+        documents.add(handle, new);
+        new
+    }
+
+    /// Draws the topic of a token again. Its document changes only if the topic does.
     #[inline]
-    fn redraw(
+    fn replace(
         &mut self,
         documents: &mut Documents,
         handle: Handle,
@@ -169,7 +197,6 @@ impl Sampler {
         rng: &mut Rng,
     ) -> u32 {
         let at = old as usize;
-        documents.remove(handle, old);
         let q = self.q[at];
         if self.counts[at] == 0 {
             // Only a row that lags behind can miss a token of our own.
@@ -183,7 +210,25 @@ impl Sampler {
         if self.q[at] > q {
             self.tree.set(at, self.alpha[at] * self.q[at]);
         }
-        let new = self.draw::<true>(documents, handle, at, rng);
+        let (of_document, out) = documents.weigh(handle, old, &self.q, &mut self.sums);
+        let new = match self.draw::<true>(of_document, at, rng) {
+            Drawn::Below(at) => {
+                let entries = documents.entries(handle);
+                let into = self.search(entries.len(), at);
+                let new = documents.topic(entries[into]) as u32;
+                if new != old {
+                    documents.shift_token(handle, out, into);
+                }
+                new
+            }
+            Drawn::Topic(new) => {
+                if new != old {
+                    documents.take(handle, out);
+                    documents.add(handle, new);
+                }
+                new
+            }
+        };
         if new == old {
             self.counts[at] += 1;
             self.totals[at] += 1;
@@ -211,45 +256,30 @@ impl Sampler {
         self.tree.set(at, self.alpha[at] * self.q[at]);
     }
 
-    /// One draw. With `HEAVY`, the leaf of `heavy` may be heavier than α q.
+    /// One draw, given Σ_k n_dk q_k. With `HEAVY`, the leaf of `heavy` may be heavier than α q.
     #[inline]
-    fn draw<const HEAVY: bool>(
-        &mut self,
-        documents: &Documents,
-        handle: Handle,
-        heavy: usize,
-        rng: &mut Rng,
-    ) -> u32 {
-        let of_document = self.weigh(documents, handle);
+    fn draw<const HEAVY: bool>(&self, of_document: f64, heavy: usize, rng: &mut Rng) -> Drawn {
         loop {
             let at = rng.uniform() * (of_document + self.tree.total());
             if at < of_document {
-                let entries = documents.entries(handle);
-                let index = self.cumulative[..entries.len()]
-                    .iter()
-                    .position(|&sum| at < sum);
-                return documents.topic(entries[index.unwrap_or(entries.len() - 1)]) as u32;
+                return Drawn::Below(at);
             }
             let (leaf, into) = self.tree.find(at - of_document);
             if !HEAVY || leaf != heavy || into < self.alpha[heavy] * self.q[heavy] {
-                return leaf as u32;
+                return Drawn::Topic(leaf as u32);
             }
         }
     }
 
-    /// Σ_k n_dk q_k, leaving the partial sums in `cumulative`.
+    /// The first of the document's `entries` entries whose partial sum is above `at`.
     #[inline]
-    fn weigh(&mut self, documents: &Documents, handle: Handle) -> f64 {
-        let entries = documents.entries(handle);
-        if entries.len() > self.cumulative.len() {
-            self.cumulative.resize(entries.len(), 0.0);
-        }
-        let mut sum = 0.0;
-        for (&entry, cumulative) in entries.iter().zip(&mut self.cumulative) {
-            sum += f64::from(documents.times(entry)) * self.q[documents.topic(entry)];
-            *cumulative = sum;
-        }
-        sum
+    fn search(&self, entries: usize, at: f64) -> usize {
+        // All are compared: a search that stops early is mispredicted for nearly every token.
+        let below = self.sums[..entries]
+            .iter()
+            .map(|&sum| u64::from(sum <= at))
+            .sum::<u64>();
+        (below as usize).min(entries - 1)
     }
 
     /// q_k from the counts. Counts that lag behind may fall below 0; q stays positive.
