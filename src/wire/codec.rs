@@ -4,6 +4,8 @@
 //! Integers are varints (signed ones zigzag), row and column numbers ascend and travel as
 //! differences, floats travel raw. Large float arrays and payloads are not copied on their way out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use zerocopy::{Immutable, IntoBytes};
 
@@ -67,19 +69,20 @@ macro_rules! messages {
 }
 
 messages! {
-    1 Updates { number, completes, batches }
+    1 Updates { number, completes, answer, batches }
     2 Pull { table, rows, stamp }
-    3 Rows { number, stamp, complete, included, batches }
+    3 Rows { number, covers, stamp, complete, included, batches }
     4 Refresh { number }
     5 Block { table, block, turn, worker, payload }
     6 BlockArrived { table, block, turn }
-    7 Report { worker, clock, stats, bytes, partial }
-    8 Verdict { clock, last, checkpoint, update }
+    7 Report { worker, clock, stats, bytes, partial, ended }
+    8 Verdict { clock, last, update }
     9 Gather { number, payload }
     10 Gathered { number, payloads }
     11 Interrupt { signal }
     12 Abort { status, message }
     13 Goodbye {}
+    14 Checkpointed { clock }
 }
 
 impl Kind {
@@ -387,6 +390,18 @@ list_fields! { Bytes RowBatch }
 
 /// The bit of a batch's form byte that says it is sparse; the bits below are the element type.
 const SPARSE: u8 = 4;
+
+impl<T: Field + Clone> Field for Arc<T> {
+    fn bytes_max(&self) -> usize {
+        T::bytes_max(self)
+    }
+    fn put(self, out: &mut Encoder) {
+        Arc::unwrap_or_clone(self).put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        T::take(input).map(Arc::new)
+    }
+}
 
 impl Field for RowBatch {
     fn bytes_max(&self) -> usize {
