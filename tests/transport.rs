@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn setups(ranks: usize) -> Vec<TcpSetup> {
         workers: rank + 1,
         timing: Timing {
             heartbeat: Duration::from_millis(50),
-            silence: Duration::from_millis(500),
+            silence: Duration::from_secs(8),
             handshake: Duration::from_secs(1),
             grace: Duration::from_millis(100),
             close: Duration::from_secs(3),
@@ -284,6 +284,7 @@ fn an_abort_reaches_the_living_although_one_is_stuck() {
 #[test]
 fn a_silent_peer_is_lost_in_time() {
     let mut all = setups(2);
+    all[0].timing.silence = Duration::from_millis(500);
     let mute = all.pop().unwrap();
     let silent = thread::spawn(move || Silent::joins(mute));
     let ends = connected(all);
@@ -294,8 +295,14 @@ fn a_silent_peer_is_lost_in_time() {
 
 #[test]
 fn a_peer_that_is_heard_is_not_lost_however_long_it_computes() {
-    let ends = connected(setups(2));
-    thread::sleep(Duration::from_millis(1500));
+    let mut all = setups(2);
+    all[0].timing.silence = Duration::from_secs(1);
+    let ends = connected(all);
+    let patience = thread::scope(|scope| {
+        // Rank 1 says nothing until rank 0 has not lost it for three times the limit.
+        scope.spawn(|| thread::park_timeout(Duration::from_secs(3))).join()
+    });
+    assert!(patience.is_ok());
     ends[0].send(1, interrupt(2));
     assert!(matches!(message(&ends[1], 0), Message::Interrupt { .. }));
     close_all(ends);
@@ -474,37 +481,25 @@ fn a_missing_lower_rank_is_named_with_the_reason() {
 #[test]
 fn a_second_process_of_the_same_rank_is_turned_away() {
     let mut all = setups(3);
-    let (third, second, first) = (all.pop().unwrap(), all.pop().unwrap(), all.pop().unwrap());
+    let (_absent, second, first) = (all.pop(), all.pop().unwrap(), all.pop().unwrap());
     let mut twin = setups(1).remove(0);
     twin.rank = 1;
     twin.hosts = second.hosts.clone();
+    let (stop, tell) = (Arc::clone(&first.interrupt), mpsc::channel());
     let first = thread::spawn(|| Transport::tcp(first));
-    let second = thread::spawn(|| Transport::tcp(second));
-    let twin = thread::spawn(|| Transport::tcp(twin));
-    let third_later = |_: &str| thread::spawn(|| Transport::tcp(third));
-    // Ranks 0 and 1 wait for rank 2, so one of the two processes of rank 1 must fail by then.
-    let (winner, loser) = first_to_fail(second, twin);
-    let (status, line) = failure(loser);
-    assert_eq!(status, 69);
+    let spawn = |setup| {
+        let told = tell.0.clone();
+        thread::spawn(move || told.send(failure(Transport::tcp(setup))).unwrap())
+    };
+    let pair = [spawn(second), spawn(twin)];
+    // All wait for rank 2, so only the one that came too late ends.
+    let (status, line) = tell.1.recv().unwrap();
+    assert_eq!(status, 69, "{line}");
     assert!(line.contains("another process already takes part as rank 1"), "{line}");
-    let third = third_later(&line);
-    let _ = (first.join().unwrap(), winner, third);
-}
-
-/// Waits for the one of two that fails first.
-fn first_to_fail(
-    a: thread::JoinHandle<Joined>,
-    b: thread::JoinHandle<Joined>,
-) -> (thread::JoinHandle<Joined>, Joined) {
-    loop {
-        if a.is_finished() {
-            return (b, a.join().unwrap());
-        }
-        if b.is_finished() {
-            return (a, b.join().unwrap());
-        }
-        thread::yield_now();
-    }
+    stop.store(2, Relaxed);
+    assert_eq!(failure(first.join().unwrap()).0, 130);
+    assert_eq!(tell.1.recv().unwrap().0, 130);
+    pair.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
@@ -594,10 +589,13 @@ fn strangers_change_nothing_before_and_during_the_run() {
 
 #[test]
 fn hundreds_of_mute_connections_do_not_keep_a_rank_out() {
-    let all = setups(2);
-    let crowd: Vec<_> =
-        (0..400).map(|_| TcpStream::connect(&all[0].hosts[0]).unwrap()).collect();
-    let ends = connected(all);
+    let mut all = setups(2);
+    let host = all[0].hosts[0].clone();
+    let late = all.pop().unwrap();
+    let first = thread::spawn(|| connected(all));
+    let crowd: Vec<_> = (0..300).map(|_| TcpStream::connect(&host).unwrap()).collect();
+    let mut ends = connected(vec![late]);
+    ends.extend(first.join().unwrap());
     drop(crowd);
     close_all(ends);
 }

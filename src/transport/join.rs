@@ -390,7 +390,7 @@ impl<'a> Claim<'a> {
     fn new(shared: &'a Shared, rank: Rank) -> Option<Claim<'a>> {
         let link = &shared.links[rank as usize];
         let free = !link.claimed.swap(true, AcqRel);
-        free.then_some(Claim { link: Some(link) })
+        free.then(|| Claim { link: Some(link) })
     }
 
     /// The handshake is done: the connection serves the run.
