@@ -69,11 +69,6 @@ impl Documents {
         self.lengths[document]
     }
 
-    /// Tokens of the document that begins at `handle`, by search.
-    pub(super) fn length_at(&self, handle: Handle) -> u32 {
-        self.lengths[self.starts.partition_point(|&start| start <= handle) - 1]
-    }
-
     /// Where a document begins.
     pub(super) fn handle(&self, document: usize) -> Handle {
         self.starts[document]
@@ -196,30 +191,51 @@ impl Documents {
         });
     }
 
-    /// The array itself, entries in their order: what a checkpoint keeps, because the order decides
-    /// which topic a random number means.
-    pub(super) fn arena(&self) -> &[u32] {
-        &self.arena
+    /// All documents one after the other: the number of entries, then the entries in their order.
+    /// A checkpoint keeps the order, because it decides which topic a random number means.
+    pub(super) fn entries_in_order(&self) -> Vec<u32> {
+        let mut all = Vec::new();
+        for &handle in &self.starts[..self.count()] {
+            let entries = self.entries(handle);
+            all.push(entries.len() as u32);
+            all.extend_from_slice(entries);
+        }
+        all
     }
 
-    /// Puts back what [`Documents::arena`] gave.
-    pub(super) fn set_arena(&mut self, arena: &[u32]) -> Result<()> {
-        let fits = |place: &[Handle]| {
-            let slot = &arena[place[0] as usize..place[1] as usize];
-            let entries = slot.get(1..=slot[0] as usize);
-            entries.is_some_and(|entries| entries.iter().all(|e| e >> self.shift < self.topics))
-        };
-        if arena.len() != self.arena.len() || !self.starts.windows(2).all(fits) {
-            return Err(Error::Other("the checkpoint is of other documents".into()));
+    /// Puts back what [`Documents::entries_in_order`] gave.
+    pub(super) fn set_entries(&mut self, all: &[u32]) -> Result<()> {
+        let mut rest = all;
+        for place in self.starts.windows(2) {
+            let slot = &mut self.arena[place[0] as usize..place[1] as usize];
+            let length = rest.first().map_or(usize::MAX, |&length| length as usize);
+            if length >= slot.len() || length >= rest.len() {
+                return Err(of_other_documents());
+            }
+            slot[..=length].copy_from_slice(&rest[..=length]);
+            if slot[1..=length]
+                .iter()
+                .any(|entry| entry >> self.shift >= self.topics)
+            {
+                return Err(of_other_documents());
+            }
+            rest = &rest[length + 1..];
         }
-        self.arena.copy_from_slice(arena);
-        Ok(())
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(of_other_documents())
+        }
     }
 
     #[inline]
     fn count_max(&self) -> u32 {
         (1 << self.shift) - 1
     }
+}
+
+fn of_other_documents() -> Error {
+    Error::Other("the checkpoint is of other documents".into())
 }
 
 #[cfg(test)]
@@ -259,7 +275,7 @@ mod tests {
                 pairs,
                 truth.iter().map(|(k, n)| (*k, *n)).collect::<Vec<_>>()
             );
-            assert_eq!(documents.length_at(documents.handle(d)), lengths[d]);
+            assert_eq!(documents.length(d), lengths[d]);
         }
     }
 
@@ -277,10 +293,20 @@ mod tests {
     }
 
     #[test]
-    fn an_arena_of_other_documents_is_refused() {
-        let mut a = Documents::new(vec![3, 2], 10).unwrap();
-        assert!(a.set_arena(&[0; 4]).is_err());
-        assert!(a.set_arena(&[4, 0, 0, 0, 0, 0, 0]).is_err());
-        assert!(a.set_arena(&[1, 1 << 28 | 1, 0, 0, 0, 0, 0]).is_ok());
+    fn entries_come_back_and_those_of_other_documents_are_refused() {
+        let mut a = Documents::new(vec![3, 0, 2], 10).unwrap();
+        [7, 2, 7]
+            .iter()
+            .for_each(|&topic| a.add(a.handle(0), topic));
+        a.add(a.handle(2), 9);
+        let all = a.entries_in_order();
+        let mut b = Documents::new(vec![3, 0, 2], 10).unwrap();
+        b.set_entries(&all).unwrap();
+        assert_eq!(b.arena, a.arena);
+        assert!(b.set_entries(&all[1..]).is_err());
+        assert!(b.set_entries(&[&all[..], &[0]].concat()).is_err());
+        assert!(b.set_entries(&[4, 1, 1, 1, 1, 0, 0]).is_err());
+        assert!(b.set_entries(&[1, 10 << 28 | 1, 0, 0]).is_err());
+        assert!(b.set_entries(&[]).is_err());
     }
 }

@@ -335,7 +335,9 @@ fn drawn(
     let z: Vec<u32> = part.tokens.topics.iter().collect();
     for _ in 0..draws {
         let mut sampler = part.sampler.clone();
-        documents.set_arena(part.documents.arena()).unwrap();
+        documents
+            .set_entries(&part.documents.entries_in_order())
+            .unwrap();
         sampler.enter(row.iter().copied());
         let mut topic = [z[token]];
         sampler.sample(
