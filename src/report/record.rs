@@ -1,28 +1,29 @@
 //! One record: what a clock brought and what it cost.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The figures of one evaluated clock. See [`crate::report`] for the meaning of each.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Record {
     /// Clocks that every worker has completed.
-    pub clock: i64,
+    pub clock: u64,
     /// Seconds of training since the first clock began.
     pub seconds: f64,
     /// The program's objective.
     pub objective: f64,
     /// The program's own columns, in the order of their names; `None` is an empty cell.
     pub columns: Vec<Option<f64>>,
-    /// Seconds blocked, summed over all workers, since the record before.
+    /// Seconds that a worker was blocked since the first clock began, mean over all workers.
     pub wait_seconds: f64,
-    /// Bytes that left processes since the record before.
+    /// Bytes that left processes since the run began, over all hosts.
     pub bytes_sent: u64,
-    /// Bytes that entered processes since the record before.
+    /// Bytes that entered processes since the run began, over all hosts.
     pub bytes_received: u64,
     /// Mean staleness of the reads since the record before, in clocks.
     pub staleness_mean: f64,
     /// Largest staleness of a read since the record before, in clocks.
-    pub staleness_max: u32,
+    pub staleness_max: u64,
 }
 
 /// Columns that come before the program's own.
