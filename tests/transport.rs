@@ -64,7 +64,7 @@ fn interrupt(signal: u8) -> Message {
 fn rows(floats: usize) -> Message {
     let elements = Elements::F32((0..floats).map(|i| i as f32).collect());
     let batch = RowBatch { table: 3, rows: vec![5], ends: vec![], columns: vec![], elements };
-    Message::Rows { number: 1, stamp: -1, complete: true, included: 9, batches: vec![batch] }
+    Message::Rows { number: 1, covers: 1, stamp: -1, complete: true, included: 9, batches: vec![batch] }
 }
 
 fn gather(number: u64, bytes: usize) -> Message {

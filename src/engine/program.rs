@@ -34,15 +34,6 @@ pub struct Objective {
     pub columns: Vec<Option<f64>>,
 }
 
-/// The program's own defaults of shared options.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Defaults {
-    /// `--clocks`; None runs until something else ends the run.
-    pub clocks: Option<u64>,
-    /// `--staleness`.
-    pub staleness: u32,
-}
-
 /// A recipe.
 ///
 /// Everything random comes from [`Worker::rng`] or [`Host::seed`]; then equal seeds, options and
@@ -59,9 +50,6 @@ pub trait Program: Send + Sync + 'static {
 
     /// The program's record columns.
     fn columns(&self) -> Vec<&'static str>;
-
-    /// What the shared options are where the user does not say.
-    fn defaults(&self) -> Defaults;
 
     /// True if a larger objective is better.
     fn maximises(&self) -> bool {
@@ -109,12 +97,7 @@ pub trait Program: Send + Sync + 'static {
 
     /// Writes the model. Called on every rank with its own parts; what other ranks hold comes
     /// through [`Host::gather`]. Only rank 0 has a `model`, and only if one is wanted.
-    fn save(
-        &self,
-        parts: Vec<Self::Part>,
-        host: &Host,
-        model: Option<&mut Model>,
-    ) -> Result<()>;
+    fn save(&self, parts: Vec<Self::Part>, host: &Host, model: Option<&mut Model>) -> Result<()>;
 
     /// What a worker must write down at a clock boundary to go on from there; the rest is rebuilt
     /// by `load`, `restore` and the first clock.

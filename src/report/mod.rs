@@ -8,8 +8,8 @@
 //! | `seconds` | seconds of training since the first clock began: no loading, no evaluation, no saving |
 //! | `objective` | the program's one objective; its help states the formula and which way is better |
 //! | the program's columns | as listed in its help; empty (`null` as JSON) where a value does not exist |
-//! | `wait_seconds` | seconds, summed over all workers, in which a worker was blocked, since the record before |
-//! | `bytes_sent`, `bytes_received` | bytes that left and entered processes since the record before, summed over all hosts |
+//! | `wait_seconds` | the part of `seconds` in which a worker was blocked, mean over all workers |
+//! | `bytes_sent`, `bytes_received` | bytes that left and entered processes since the run began, summed over all hosts; 0 in one process |
 //! | `staleness_mean`, `staleness_max` | by how many clocks the reads since the record before were behind their reader |
 //!
 //! The header and the order are an interface: new columns are only ever added at the end. Every
@@ -19,6 +19,6 @@ mod notes;
 mod record;
 mod recorder;
 
-pub use notes::{Notes, Progress};
+pub use notes::Notes;
 pub use record::Record;
 pub use recorder::{RecordForm, Recorder};

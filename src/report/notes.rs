@@ -1,15 +1,19 @@
 //! What people read while a run goes on: notes, warnings and a progress bar, all on stderr.
 
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Says things to the person at the terminal. Shared by all threads of a run.
+/// Says things to the person at the terminal. Shared by all threads of a run; a clone is another
+/// handle of the same.
 ///
 /// With `--quiet` only [`Notes::error`] writes. A progress bar is drawn only on a terminal. A
 /// stderr that cannot be written to is not worth ending a run for, so failures are dropped.
-pub struct Notes {
+#[derive(Clone)]
+pub struct Notes(Arc<Inner>);
+
+struct Inner {
     quiet: bool,
     terminal: bool,
     out: Mutex<Box<dyn Write + Send>>,
@@ -19,12 +23,12 @@ pub struct Notes {
 impl Notes {
     /// Notes to `out`, none if `quiet`; a progress bar on stderr if it is a `terminal`.
     pub fn new(quiet: bool, terminal: bool, out: Box<dyn Write + Send>) -> Notes {
-        Notes {
+        Notes(Arc::new(Inner {
             quiet,
             terminal,
             out: Mutex::new(out),
             bar: Mutex::new(None),
-        }
+        }))
     }
 
     /// Notes that nobody hears: for tests and for ranks that only work.
@@ -34,7 +38,7 @@ impl Notes {
 
     /// Writes one or more whole lines, unless quiet.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
+        if !self.0.quiet {
             self.write(text);
         }
     }
@@ -49,61 +53,61 @@ impl Notes {
         self.write(&format!("petuum: {text}"));
     }
 
-    /// Begins a stage of `length` steps, shown as a bar under the name `what`. The bar goes away
-    /// with the returned value; only one is shown at a time.
-    pub fn progress(&self, what: &str, length: u64) -> Progress<'_> {
-        if !self.quiet && self.terminal {
-            let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-            bar.set_style(style());
-            bar.set_prefix(what.to_owned());
-            *lock(&self.bar) = Some(bar);
+    /// Shows how far the run has come: clocks `done`, `of` how many if that is known, and the
+    /// newest objective. The bar goes away when the last clock is done, or with the notes.
+    pub fn progress(&self, done: i64, of: Option<i64>, objective: Option<f64>) {
+        if self.0.quiet || !self.0.terminal {
+            return;
         }
-        Progress { notes: self }
+        let length = of.and_then(|of| u64::try_from(of).ok());
+        let mut slot = lock(&self.0.bar);
+        let bar = slot.get_or_insert_with(|| bar(length));
+        if let Some(objective) = objective {
+            bar.set_message(format!("objective {objective:.6e}"));
+        }
+        bar.set_position(u64::try_from(done).unwrap_or(0));
+        if of == Some(done) {
+            bar.finish_and_clear();
+            *slot = None;
+        }
     }
 
     fn write(&self, text: &str) {
         let print = || {
-            let mut out = lock(&self.out);
+            let mut out = lock(&self.0.out);
             // One write for the line and its end: lines of several processes do not mix.
             let _ = out
                 .write_all(format!("{}\n", text.trim_end()).as_bytes())
                 .and_then(|()| out.flush());
         };
-        match lock(&self.bar).as_ref() {
+        match lock(&self.0.bar).as_ref() {
             Some(bar) => bar.suspend(print),
             None => print(),
         }
     }
 }
 
-/// A stage under way; dropping it removes its bar.
-pub struct Progress<'notes> {
-    notes: &'notes Notes,
-}
-
-impl Progress<'_> {
-    /// The stage has come to `step`, and `message` says how it stands.
-    pub fn set(&self, step: u64, message: &str) {
-        if let Some(bar) = lock(&self.notes.bar).as_ref() {
-            bar.set_message(message.to_owned());
-            bar.set_position(step);
-        }
-    }
-}
-
-impl Drop for Progress<'_> {
+impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(bar) = lock(&self.notes.bar).take() {
+        if let Some(bar) = lock(&self.bar).take() {
             bar.finish_and_clear();
         }
     }
 }
 
-fn style() -> ProgressStyle {
-    let template = "{prefix} [{bar:30}] {pos}/{len} {elapsed}<{eta} {msg}";
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
+const STYLE: &str = "clock {pos}/{len} [{bar:30}] {elapsed}, {eta} left  {msg}";
+/// Without an end in sight.
+const OPEN_STYLE: &str = "clock {pos} {elapsed}  {msg}";
+
+fn bar(length: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+    let style = if length.is_some() { STYLE } else { OPEN_STYLE };
+    let style = ProgressStyle::with_template(style);
+    bar.with_style(
+        style
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> "),
+    )
 }
 
 /// A note must come through even after a panic elsewhere.
@@ -114,7 +118,6 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Arc;
 
     use super::*;
 
@@ -134,12 +137,10 @@ mod tests {
     fn said(quiet: bool) -> String {
         let out = Shared::default();
         let notes = Notes::new(quiet, false, Box::new(out.clone()));
-        let progress = notes.progress("training", 10);
-        progress.set(3, "half way");
+        notes.progress(3, Some(10), Some(-1.5));
         notes.note("the model is not saved");
         notes.warning("one host is slow");
         notes.error("data.svm:17:9: expected index:value");
-        drop(progress);
         let bytes = lock(&out.0).clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -166,7 +167,11 @@ mod tests {
 
     #[test]
     fn the_bar_has_a_valid_style() {
-        let template = "{prefix} [{bar:30}] {pos}/{len} {elapsed}<{eta} {msg}";
-        assert!(ProgressStyle::with_template(template).is_ok());
+        assert!(ProgressStyle::with_template(STYLE).is_ok());
+        assert!(ProgressStyle::with_template(OPEN_STYLE).is_ok());
+        let notes = Notes::new(false, true, Box::new(io::sink()));
+        notes.progress(3, None, None);
+        notes.note("between");
+        notes.progress(4, Some(4), Some(0.5));
     }
 }

@@ -7,23 +7,23 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Record {
     /// Clocks that every worker has completed.
-    pub clock: i64,
+    pub clock: u64,
     /// Seconds of training since the first clock began.
     pub seconds: f64,
     /// The program's objective.
     pub objective: f64,
     /// The program's own columns, in the order of their names; `None` is an empty cell.
     pub columns: Vec<Option<f64>>,
-    /// Seconds a worker was blocked since the record before, on average over the workers.
+    /// Seconds that a worker was blocked since the first clock began, mean over all workers.
     pub wait_seconds: f64,
-    /// Bytes that left processes since the record before.
+    /// Bytes that left processes since the run began, over all hosts.
     pub bytes_sent: u64,
-    /// Bytes that entered processes since the record before.
+    /// Bytes that entered processes since the run began, over all hosts.
     pub bytes_received: u64,
     /// Mean staleness of the reads since the record before, in clocks.
     pub staleness_mean: f64,
     /// Largest staleness of a read since the record before, in clocks.
-    pub staleness_max: u32,
+    pub staleness_max: u64,
 }
 
 /// Columns that come before the program's own.

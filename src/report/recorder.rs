@@ -1,6 +1,6 @@
 //! Records on their way out: one line each, flushed, and kept for `records.csv`.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -24,7 +24,8 @@ pub enum RecordForm {
 /// [`Recorder::record`] says so: the run can then end quietly after saving.
 pub struct Recorder {
     form: RecordForm,
-    columns: Vec<String>,
+    /// None: whatever comes is kept and nothing is written.
+    columns: Option<Vec<String>>,
     out: Box<dyn Write + Send>,
     listened: bool,
     began: bool,
@@ -37,7 +38,7 @@ impl Recorder {
     pub fn new(form: RecordForm, columns: &[&str], out: Box<dyn Write + Send>) -> Recorder {
         Recorder {
             form,
-            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            columns: Some(columns.iter().map(|name| (*name).to_owned()).collect()),
             out,
             listened: true,
             began: false,
@@ -45,11 +46,12 @@ impl Recorder {
         }
     }
 
-    /// Keeps records without writing them anywhere: for ranks other than 0, and for tests.
-    pub fn unheard(columns: &[&str]) -> Recorder {
-        let mut recorder = Recorder::new(RecordForm::Csv, columns, Box::new(std::io::sink()));
-        recorder.began = true;
-        recorder
+    /// A recorder that only keeps records, whatever their columns.
+    pub fn none() -> Recorder {
+        Recorder {
+            columns: None,
+            ..Recorder::new(RecordForm::Csv, &[], Box::new(io::sink()))
+        }
     }
 
     /// Writes the header, if the form has one and it is not there yet. `Ok(false)`: the reader
@@ -58,8 +60,8 @@ impl Recorder {
         if !self.began {
             self.began = true;
             if self.form == RecordForm::Csv {
-                let header = record::header(&self.columns);
-                self.emit(&csv_line(header))?;
+                let header = csv_line(record::header(self.columns()));
+                self.emit(&header)?;
             }
         }
         Ok(self.listened)
@@ -70,12 +72,9 @@ impl Recorder {
     /// Fails with status 74 if writing fails for any other reason. A record whose columns are not
     /// as many as the recorder's is a bug of the program.
     pub fn record(&mut self, record: &Record) -> Result<bool> {
-        if record.columns.len() != self.columns.len() {
-            return Err(Error::Bug(format!(
-                "{} values for {} columns",
-                record.columns.len(),
-                self.columns.len()
-            )));
+        let (values, columns) = (record.columns.len(), self.columns().len());
+        if self.columns.is_some() && values != columns {
+            return Err(Error::Bug(format!("{values} values for {columns} columns")));
         }
         self.begin()?;
         self.records.push(record.clone());
@@ -100,7 +99,7 @@ impl Recorder {
 
     /// All records as CSV with its header, whatever the form of stdout: `records.csv`.
     pub fn to_csv(&self) -> Vec<u8> {
-        let mut text = csv_line(record::header(&self.columns));
+        let mut text = csv_line(record::header(self.columns()));
         for record in &self.records {
             text.extend(csv_line(record::cells(record)));
         }
@@ -116,7 +115,7 @@ impl Recorder {
 
     /// Written pair by pair so that the keys keep the header's order.
     fn json_line(&self, record: &Record) -> Vec<u8> {
-        let names = record::header(&self.columns).into_iter();
+        let names = record::header(self.columns()).into_iter();
         let pairs: Vec<String> = names
             .zip(record::values(record))
             .map(|(name, value)| format!("{}:{value}", json!(name)))
@@ -125,8 +124,14 @@ impl Recorder {
     }
 
     fn json(&self, record: &Record) -> Value {
-        let names = record::header(&self.columns).into_iter().map(str::to_owned);
+        let names = record::header(self.columns())
+            .into_iter()
+            .map(str::to_owned);
         names.zip(record::values(record)).collect()
+    }
+
+    fn columns(&self) -> &[String] {
+        self.columns.as_deref().unwrap_or_default()
     }
 
     fn emit(&mut self, line: &[u8]) -> Result<()> {
@@ -156,7 +161,6 @@ fn csv_line<F: AsRef<[u8]>>(fields: impl IntoIterator<Item = F>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -293,6 +297,14 @@ mod tests {
         let out = Box::new(Failing(ErrorKind::StorageFull));
         let mut recorder = Recorder::new(RecordForm::Csv, &COLUMNS, out);
         assert_eq!(recorder.record(&sample()).unwrap_err().status(), 74);
+    }
+
+    #[test]
+    fn a_silent_recorder_keeps_records_of_any_columns_after_those_of_an_earlier_run() {
+        let mut recorder = Recorder::none();
+        assert!(recorder.record(&sample()).unwrap());
+        recorder.continue_from(vec![Record::default()]);
+        assert_eq!(recorder.records(), [Record::default(), sample()]);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use super::file::{
     create_folders, names, neighbour, parent, sync_folder, write_synced, write_whole,
 };
 use super::tensor::{Tensor, write_tensors};
-use super::{DESCRIPTION, DONE, TENSORS};
+use super::{DESCRIPTION, DONE, RECORDS, TENSORS};
 use crate::error::{Error, Result};
+use crate::report::Recorder;
 
 /// The key in `model.json` that lists the folder's files.
 pub(super) const FILES: &str = "files";
@@ -86,6 +87,23 @@ impl Model {
     /// Sets a key of `model.json`.
     pub fn json(&mut self, key: &str, value: impl Into<Value>) {
         self.description.insert(key.to_owned(), value.into());
+    }
+
+    /// Sets every key of `description`, which must be a JSON object, in `model.json`.
+    pub fn describe(&mut self, description: &Value) -> Result<()> {
+        let Some(description) = description.as_object() else {
+            return Err(Error::Bug("a model's description that is no object".into()));
+        };
+        self.description.extend(description.clone());
+        Ok(())
+    }
+
+    /// Writes `records.csv`, and the final record into `model.json`.
+    pub fn records(&mut self, recorder: &Recorder) -> Result<()> {
+        self.json("record", recorder.last_as_json());
+        // An error comes up in `finish`.
+        let _ = self.file(RECORDS)?.write_all(&recorder.to_csv());
+        Ok(())
     }
 
     /// Begins a further file of the model. Its errors also come up in [`Model::finish`].

@@ -80,12 +80,15 @@ mod tests {
 
     use super::super::{Model, RECORDS};
     use super::*;
+    use crate::report::{Record, Recorder};
 
     fn save(folder: &Path, force: bool, extra: Option<&str>) -> Result<()> {
         let mut model = Model::create(folder, force)?;
         model.tensors(vec![Tensor::new("x", &[2], &[1.0f64, 2.0])]);
-        model.json("program", "lda");
-        model.file(RECORDS)?.write_all(b"clock\n1\n").unwrap();
+        model.describe(&serde_json::json!({"program": "lda"}))?;
+        let mut recorder = Recorder::none();
+        recorder.record(&Record::default())?;
+        model.records(&recorder)?;
         if let Some(name) = extra {
             model.file(name)?.write_all(b"text").unwrap();
         }
@@ -107,7 +110,9 @@ mod tests {
             saved.tensors().unwrap()[0].values::<f64>().unwrap(),
             [1.0, 2.0]
         );
-        assert_eq!(fs::read(saved.path(RECORDS)).unwrap(), b"clock\n1\n");
+        assert_eq!(saved.json("record").unwrap()["clock"], 0);
+        let records = fs::read_to_string(saved.path(RECORDS)).unwrap();
+        assert_eq!(records.lines().count(), 2);
         assert_eq!(saved.json("nothing").unwrap_err().status(), 65);
         assert_eq!(
             names(&folder),
