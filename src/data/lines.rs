@@ -148,7 +148,7 @@ struct Jobs<'a, F> {
     stream: Stream,
     format: &'a F,
     gates: Gates,
-    /// Bytes of the next chunk that are not lines of the format.
+    /// Bytes still to come that are not lines of the format.
     skip: usize,
     /// Key of the last line so far.
     before: Option<u64>,
@@ -163,7 +163,8 @@ impl<F: LineFormat> Jobs<'_, F> {
         let Some(chunk) = self.stream.next_chunk()? else {
             return Ok(None);
         };
-        let skip = std::mem::take(&mut self.skip).min(chunk.bytes.len());
+        let skip = self.skip.min(chunk.bytes.len());
+        self.skip -= skip;
         let lines = &chunk.bytes[skip..];
         let key = |line: &[u8]| self.format.key(line);
         let keep = self.gates.keep(lines, &chunk.positions, self.before, &key);

@@ -8,7 +8,7 @@ use super::corpus::{Check, Corpus, Store, Totals};
 use super::docword::{Docword, ENTRIES_LINE, Header};
 use super::field::{Fault, shown};
 use super::fingerprint::SourceFile;
-use super::format::{Evidence, Format, guess, names};
+use super::format::{CACHE_MAGIC, Evidence, Format, guess, names};
 use super::lines::{Effort, read_lines};
 use super::pairs::{Lead, Pairs};
 use super::rows::Rows;
@@ -143,13 +143,13 @@ impl<'a> Loader<'a> {
         let mut settled: Option<(Format, Evidence)> = None;
         for source in &mut sources {
             let head = source.head()?;
+            if options.format != Some(Format::Cache) && !head.starts_with(CACHE_MAGIC) {
+                refuse_binary(source.path(), &head)?;
+            }
             let (format, evidence) = match options.format {
                 Some(format) => (format, Evidence::Given),
                 None => guess(source.path(), &head)?,
             };
-            if format != Format::Cache {
-                refuse_binary(source.path(), &head)?;
-            }
             match settled {
                 Some((first, _)) if first != format => return Err(mixed(source, first, format)),
                 Some(_) => {}
