@@ -5,3 +5,11 @@ mod transport;
 
 // The engine with a toy program: every change seen once, over every transport.
 mod engine;
+// Documents in every format: what is read, and the place and words of every refusal.
+mod data_formats;
+// Splitting over threads and shares, and damaged files, against a parser that knows no tricks.
+mod data_splitting;
+// The cache: used in place, refused when damaged or stale.
+mod data_cache;
+// The real sets have the sizes that their README states.
+mod data_real;

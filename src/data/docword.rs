@@ -6,7 +6,7 @@
 //! without lines are empty. Several lines for one word of a document are allowed and add up.
 
 use super::corpus::WORDS_MAX;
-use super::field::{BOM, Cursor, Fault, Whole, small_number};
+use super::field::{BOM, Cursor, Fault, Whole, small_count, small_number};
 use super::lines::LineFormat;
 use super::rows::Block;
 
@@ -127,7 +127,8 @@ impl LineFormat for Docword {
 
     fn read(&self, lines: &[u8], before: Option<u64>, _kept: bool) -> Result<Block, Fault> {
         let mut block = Block::with_room(lines.len(), ENTRY_BYTES_MIN);
-        let mut last = before.unwrap_or(0) as u32;
+        block.before = before.unwrap_or(0) as u32;
+        let mut last = block.before;
         // The document of the entries since the last end; 0 before the first entry.
         let mut open = 0;
         let mut at = 0;
@@ -175,7 +176,7 @@ impl Docword {
 fn plain_entry(lines: &[u8], at: usize) -> Option<([u32; 3], usize)> {
     let (document, at) = small_number(lines, at)?;
     let (word, at) = small_number(lines, after_blank(lines, at)?)?;
-    let (count, at) = small_number(lines, after_blank(lines, at)?)?;
+    let (count, at) = small_count(lines, after_blank(lines, at)?)?;
     let next = match *lines.get(at)? {
         b'\n' => at + 1,
         b'\r' if lines.get(at + 1) == Some(&b'\n') => at + 2,

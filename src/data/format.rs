@@ -135,7 +135,9 @@ pub(super) fn guess(path: &Path, head: &[u8]) -> Result<(Format, Evidence)> {
 /// What a line looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// One whole number.
+    /// Zero alone: an empty document in LDA-C, a label without pairs in libsvm.
+    Zero,
+    /// One other whole number.
     Number,
     /// A number and as many `index:count` as it says.
     Counted,
@@ -168,7 +170,7 @@ fn by_content(head: &[u8]) -> Option<Format> {
     let count = |wanted: &[Look]| looks.iter().filter(|look| wanted.contains(look)).count();
     let (counted, labelled) = (count(&[Look::Counted]), count(&[Look::Labelled]));
     // A number alone may be a label without pairs.
-    if counted + labelled > (looks.len() - count(&[Look::Number])) / 2 {
+    if counted + labelled > (looks.len() - count(&[Look::Number, Look::Zero])) / 2 {
         let format = if counted > labelled {
             Format::LdaC
         } else {
@@ -205,7 +207,7 @@ fn look(line: &[u8]) -> Look {
         };
     }
     if all == 1 && stated == Some(0) {
-        return Look::Counted;
+        return Look::Zero;
     }
     match (all, whole) {
         (1, 1) => return Look::Number,

@@ -6,10 +6,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::field::Fault;
-use super::share::{Gates, Part, key_before, pieces, spread};
+use super::share::{Gates, InOrder, Part, key_before, locked, pieces, spread_into};
 use super::source::{Body, Region, Source};
 use super::stream::{Chunk, Stream};
 use crate::error::{Error, Result};
@@ -29,19 +29,18 @@ pub(super) trait LineFormat: Sync {
         false
     }
 
+    /// Size of the pieces that suit the format, given what the user asked for.
+    fn piece_bytes(&self, asked: usize) -> usize {
+        asked
+    }
+
     /// Reads `lines`, whole lines all, of which the first follows a line with key `before`. `kept`
     /// is false for lines outside of the rank's part.
     fn read(&self, lines: &[u8], before: Option<u64>, kept: bool) -> Result<Self::Block, Fault>;
 }
 
-/// What was read of one file.
-#[derive(Debug)]
-pub(super) struct Reading<B> {
-    /// In file order.
-    pub(super) blocks: Vec<B>,
-    /// Key of the line before the rank's part; `None` at the start of the file.
-    pub(super) before: Option<u64>,
-}
+/// Takes blocks in file order.
+pub(super) type Sink<'a, B> = dyn FnMut(B) + Send + 'a;
 
 /// How to read.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +51,9 @@ pub(super) struct Effort {
     pub(super) piece_bytes: usize,
 }
 
-/// Reads the rank's `part` of `source`, whose lines begin `start` bytes into the text.
+/// Reads the rank's `part` of `source`, whose lines begin `start` bytes into the text, and hands
+/// the blocks to `sink` in file order. Returns the key of the line before the part; `None` if the
+/// part begins with the file.
 ///
 /// # Errors
 /// The first fault in file order, at its place; what [`Stream::next_chunk`] says.
@@ -62,10 +63,27 @@ pub(super) fn read_lines<F: LineFormat>(
     part: &Part,
     format: &F,
     effort: Effort,
-) -> Result<Reading<F::Block>> {
+    sink: &mut Sink<F::Block>,
+) -> Result<Option<u64>> {
     match source.open()? {
-        Body::Plain(region) => read_region(&region, source.path(), start, part, format, effort),
-        Body::Stream(stream) => read_stream(stream, source.path(), start, part, format, effort),
+        Body::Plain(region) => {
+            read_region(&region, source.path(), start, part, format, effort, sink)
+        }
+        Body::Stream(stream) => {
+            let mut jobs = Jobs {
+                stream: *stream,
+                format,
+                gates: Gates::new(part),
+                skip: start,
+                before: None,
+                number: 0,
+            };
+            match effort.threads {
+                0 | 1 => read_here(&mut jobs, source.path(), sink)?,
+                threads => read_beside(&mut jobs, source.path(), threads - 1, sink)?,
+            }
+            Ok(jobs.gates.before(jobs.before))
+        }
     }
 }
 
@@ -94,7 +112,8 @@ fn read_region<F: LineFormat>(
     part: &Part,
     format: &F,
     effort: Effort,
-) -> Result<Reading<F::Block>> {
+    sink: &mut Sink<F::Block>,
+) -> Result<Option<u64>> {
     let bytes = region.as_ref();
     let lines = &bytes[start.min(bytes.len())..];
     let key = |line: &[u8]| format.key(line);
@@ -102,7 +121,7 @@ fn read_region<F: LineFormat>(
     let keep = gates.keep(lines, &(0..part.length()), None, &key);
     let mut work = Vec::new();
     for slice in slices(lines, keep, format.reads_all()) {
-        for range in pieces(lines, slice.range, effort.piece_bytes) {
+        for range in pieces(lines, slice.range, format.piece_bytes(effort.piece_bytes)) {
             work.push(Slice { range, ..slice });
         }
     }
@@ -112,11 +131,9 @@ fn read_region<F: LineFormat>(
         let block = format.read(&lines[range.clone()], before, *kept);
         block.map_err(|fault| fault.shifted(start + range.start))
     };
-    let blocks = spread(effort.threads, work.len(), read);
-    Ok(Reading {
-        blocks: blocks.map_err(|fault| fault.locate(path, bytes, 1))?,
-        before: gates.before(None),
-    })
+    let done = spread_into(effort.threads, work.len(), read, sink);
+    done.map_err(|fault| fault.locate(path, bytes, 1))?;
+    Ok(gates.before(None))
 }
 
 /// A chunk and what to read of it.
@@ -131,7 +148,7 @@ struct Jobs<'a, F> {
     stream: Stream,
     format: &'a F,
     gates: Gates,
-    /// Bytes of the next chunk that are not lines of the format.
+    /// Bytes still to come that are not lines of the format.
     skip: usize,
     /// Key of the last line so far.
     before: Option<u64>,
@@ -146,7 +163,8 @@ impl<F: LineFormat> Jobs<'_, F> {
         let Some(chunk) = self.stream.next_chunk()? else {
             return Ok(None);
         };
-        let skip = std::mem::take(&mut self.skip).min(chunk.bytes.len());
+        let skip = self.skip.min(chunk.bytes.len());
+        self.skip -= skip;
         let lines = &chunk.bytes[skip..];
         let key = |line: &[u8]| self.format.key(line);
         let keep = self.gates.keep(lines, &chunk.positions, self.before, &key);
@@ -159,7 +177,7 @@ impl<F: LineFormat> Jobs<'_, F> {
         self.before = key_before(lines, self.before, &key);
         self.number += 1;
         Ok(Some(Job {
-            number: self.number,
+            number: self.number - 1,
             chunk,
             slices: work,
         }))
@@ -184,66 +202,41 @@ impl Job {
     }
 }
 
-fn read_stream<F: LineFormat>(
-    stream: Box<Stream>,
-    path: &Path,
-    start: usize,
-    part: &Part,
-    format: &F,
-    effort: Effort,
-) -> Result<Reading<F::Block>> {
-    let mut jobs = Jobs {
-        stream: *stream,
-        format,
-        gates: Gates::new(part),
-        skip: start,
-        before: None,
-        number: 0,
-    };
-    let blocks = match effort.threads {
-        0 | 1 => read_here(&mut jobs, path)?,
-        threads => read_beside(&mut jobs, path, threads - 1)?,
-    };
-    Ok(Reading {
-        blocks,
-        before: jobs.gates.before(jobs.before),
-    })
-}
-
 /// Unpacks and reads in turns.
-fn read_here<F: LineFormat>(jobs: &mut Jobs<F>, path: &Path) -> Result<Vec<F::Block>> {
-    let mut blocks = Vec::new();
+fn read_here<F: LineFormat>(
+    jobs: &mut Jobs<F>,
+    path: &Path,
+    sink: &mut Sink<F::Block>,
+) -> Result<()> {
     while let Some(job) = jobs.next()? {
-        blocks.extend(job.read(path, jobs.format)?);
+        job.read(path, jobs.format)?
+            .into_iter()
+            .for_each(&mut *sink);
     }
-    Ok(blocks)
+    Ok(())
 }
-
-/// The blocks of a job, by its number.
-type Done<B> = (usize, Result<Vec<B>>);
 
 /// Unpacks on this thread while `readers` others read.
 fn read_beside<F: LineFormat>(
     jobs: &mut Jobs<F>,
     path: &Path,
     readers: usize,
-) -> Result<Vec<F::Block>> {
+    sink: &mut Sink<F::Block>,
+) -> Result<()> {
     let format = jobs.format;
-    let done: Mutex<Vec<Done<F::Block>>> = Mutex::new(Vec::new());
-    let failed = AtomicBool::new(false);
+    let done = InOrder::new(|blocks: Vec<F::Block>| blocks.into_iter().for_each(&mut *sink));
+    let (done, failed) = (Mutex::new(done), AtomicBool::new(false));
     let (sender, receiver) = sync_channel::<Job>(readers);
     // Shared by the readers alone: when the last of them is gone, sending fails instead of waiting.
     let receiver = Arc::new(Mutex::new(receiver));
-    let (done_here, failed_here) = (&done, &failed);
     let unpacked = std::thread::scope(|scope| {
         for receiver in vec![receiver; readers] {
+            let (done, failed) = (&done, &failed);
             scope.spawn(move || {
                 while let Some(job) = take(&receiver) {
                     let blocks = job.read(path, format);
-                    failed_here.fetch_or(blocks.is_err(), Ordering::Relaxed);
-                    if let Ok(mut done) = done_here.lock() {
-                        done.push((job.number, blocks));
-                    }
+                    failed.fetch_or(blocks.is_err(), Ordering::Relaxed);
+                    locked(done).put(job.number, blocks);
                 }
             });
         }
@@ -258,20 +251,14 @@ fn read_beside<F: LineFormat>(
         }
         Ok(())
     });
-    let mut done = done
-        .into_inner()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    done.sort_unstable_by_key(|(number, _)| *number);
-    let mut blocks = Vec::new();
-    for (_, read) in done {
-        blocks.extend(read?);
-    }
+    done.into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .finish()?;
     // What cannot be unpacked lies behind everything that could be read.
-    unpacked?;
-    Ok(blocks)
+    unpacked
 }
 
 /// The next job; `None` when there will be no more.
 fn take(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
-    receiver.lock().ok()?.recv().ok()
+    locked(receiver).recv().ok()
 }

@@ -8,7 +8,7 @@ use super::corpus::{Check, Corpus, Store, Totals};
 use super::docword::{Docword, ENTRIES_LINE, Header};
 use super::field::{Fault, shown};
 use super::fingerprint::SourceFile;
-use super::format::{Evidence, Format, guess, names};
+use super::format::{CACHE_MAGIC, Evidence, Format, guess, names};
 use super::lines::{Effort, read_lines};
 use super::pairs::{Lead, Pairs};
 use super::rows::Rows;
@@ -44,7 +44,7 @@ impl Default for CorpusOptions {
             stop_words: None,
             min_count: 1,
             threads: 1,
-            piece_bytes: 1 << 20,
+            piece_bytes: 256 << 10,
         }
     }
 }
@@ -143,13 +143,13 @@ impl<'a> Loader<'a> {
         let mut settled: Option<(Format, Evidence)> = None;
         for source in &mut sources {
             let head = source.head()?;
+            if options.format != Some(Format::Cache) && !head.starts_with(CACHE_MAGIC) {
+                refuse_binary(source.path(), &head)?;
+            }
             let (format, evidence) = match options.format {
                 Some(format) => (format, Evidence::Given),
                 None => guess(source.path(), &head)?,
             };
-            if format != Format::Cache {
-                refuse_binary(source.path(), &head)?;
-            }
             match settled {
                 Some((first, _)) if first != format => return Err(mixed(source, first, format)),
                 Some(_) => {}
@@ -289,18 +289,22 @@ impl<'a> Loader<'a> {
         let mut rows = Rows::new();
         let mut checks = Vec::new();
         for ((source, part), header) in self.sources.iter_mut().zip(&parts).zip(&headers) {
-            let first = rows.arrays.words.len();
+            let first = rows.entries();
             if !part.is_empty() {
                 let docword = Docword::new(header, named);
-                let read = read_lines(source, header.end, part, &docword, effort)?;
-                let last = part.reaches_end().then_some(header.documents);
-                rows.extend_numbered(read.blocks, read.before.unwrap_or(0) as u32, last);
+                let mut done = None;
+                let mut sink = |block| done = Some(rows.append_numbered(&block, done));
+                let before = read_lines(source, header.end, part, &docword, effort, &mut sink)?;
+                if part.reaches_end() {
+                    let done = done.or(before.map(|before| before as u32)).unwrap_or(0);
+                    rows.append_empty(header.documents.saturating_sub(done));
+                }
             }
             checks.push(Check {
                 path: source.path().to_path_buf(),
                 line: ENTRIES_LINE,
                 stated: header.entries,
-                seen: (rows.arrays.words.len() - first) as u64,
+                seen: (rows.entries() - first) as u64,
             });
         }
         let words = headers
@@ -323,7 +327,8 @@ impl<'a> Loader<'a> {
             .filter(|(_, part)| !part.is_empty())
         {
             let start = text::start(&source.head()?);
-            rows.extend(read_lines(source, start, part, &pairs, effort)?.blocks);
+            let mut sink = |block| rows.append(&block);
+            read_lines(source, start, part, &pairs, effort, &mut sink)?;
         }
         let words = rows.words_end as usize;
         Ok(corpus(rows, words, Vec::new(), names))
@@ -337,7 +342,8 @@ impl<'a> Loader<'a> {
         for (source, part) in self.sources.iter_mut().zip(&parts) {
             if !part.is_empty() || reads_all {
                 let start = text::start(&source.head()?);
-                blocks.extend(read_lines(source, start, part, &Text { reads_all }, effort)?.blocks);
+                let mut sink = |block| blocks.push(block);
+                read_lines(source, start, part, &Text { reads_all }, effort, &mut sink)?;
             }
         }
         let path = self.sources[0].path().to_path_buf();
@@ -363,7 +369,7 @@ impl<'a> Loader<'a> {
             effort.threads,
         )?;
         let mut rows = Rows::new();
-        rows.extend(blocks);
+        blocks.iter().for_each(|block| rows.append(block));
         let mut corpus = corpus(rows, 0, Vec::new(), Some(names));
         corpus.sources.extend(stop_file);
         Ok(corpus)
@@ -410,7 +416,7 @@ fn corpus(rows: Rows, words: usize, checks: Vec<Check>, names: Option<Names>) ->
     Corpus {
         words: vocabulary.as_ref().map_or(words, Vocabulary::len),
         tokens: rows.tokens,
-        store: Store::Owned(rows.arrays),
+        store: Store::Owned(rows.finish()),
         first_document: 0,
         totals: Totals::default(),
         checks,

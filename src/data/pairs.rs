@@ -6,7 +6,7 @@
 //! stand in a line more than once, and then its counts add up.
 
 use super::corpus::WORDS_MAX;
-use super::field::{Cursor, Fault, Whole, shown, small_number};
+use super::field::{Cursor, Fault, Whole, shown, small_count, small_number};
 use super::lines::LineFormat;
 use super::rows::Block;
 use super::share::line_start;
@@ -84,6 +84,7 @@ impl Pairs {
             let start = cursor.at;
             let stated = self.lead(&mut cursor)?;
             let first = block.words.len();
+            cursor.at_line_end();
             self.pairs(lines, &mut cursor, block)?;
             let seen = (block.words.len() - first) as u64;
             if let Some(stated) = stated.filter(|stated| *stated != seen) {
@@ -99,19 +100,30 @@ impl Pairs {
 
     /// Reads pairs up to the end of the line.
     fn pairs(&self, lines: &[u8], cursor: &mut Cursor, block: &mut Block) -> Result<(), Fault> {
-        while !self.at_content_end(cursor) {
-            if let Some((word, count, next)) = plain_pair(lines, cursor.at)
-                && word.wrapping_sub(self.base) < self.words
-                && count != 0
-            {
-                block.push(word - self.base, count);
-                cursor.at = next;
-                continue;
+        loop {
+            cursor.at = self.plain_pairs(lines, cursor.at, block);
+            if self.at_content_end(cursor) {
+                return Ok(());
             }
             let (word, count) = cursor.pair(&self.word, &self.count)?;
             block.push(word as u32 - self.base, count as u32);
+            cursor.at_line_end();
         }
-        Ok(())
+    }
+
+    /// Reads pairs as long as they look as nearly all do, each with one blank behind, and returns
+    /// where the first other thing begins.
+    fn plain_pairs(&self, lines: &[u8], mut at: usize, block: &mut Block) -> usize {
+        let (base, words) = (self.base, self.words);
+        while let Some((word, count, next)) = plain_pair(lines, at) {
+            let word = word.wrapping_sub(base);
+            if word >= words || count == 0 {
+                break;
+            }
+            block.push(word, count);
+            at = next + usize::from(lines[next] == b' ');
+        }
+        at
     }
 
     /// True if nothing more of the line counts.
@@ -142,7 +154,7 @@ fn plain_pair(lines: &[u8], at: usize) -> Option<(u32, u32, usize)> {
     if lines.get(at) != Some(&b':') {
         return None;
     }
-    let (count, at) = small_number(lines, at + 1)?;
+    let (count, at) = small_count(lines, at + 1)?;
     let ends = matches!(lines.get(at), Some(b' ' | b'\n' | b'\t' | b'\r'));
     ends.then_some((word, count, at))
 }

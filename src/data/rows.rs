@@ -8,6 +8,8 @@ pub(super) struct Block {
     /// The number of each document that has lines, from 1, where the format has numbers
     /// (docword); else empty.
     pub(super) numbers: Vec<u32>,
+    /// Number of the document of the line before, where the format has numbers; 0 if none.
+    pub(super) before: u32,
     /// Where the entries of each document end.
     pub(super) ends: Vec<usize>,
     /// Word of each entry, from 0.
@@ -55,13 +57,18 @@ impl Block {
 /// A corpus being joined from blocks in file order.
 #[derive(Debug)]
 pub(super) struct Rows {
-    pub(super) arrays: Arrays,
+    arrays: Arrays,
     pub(super) tokens: u64,
     /// One more than the largest word, or 0.
     pub(super) words_end: u32,
 }
 
 impl Rows {
+    /// Number of entries so far.
+    pub(super) fn entries(&self) -> usize {
+        self.arrays.words.len()
+    }
+
     /// No documents yet.
     pub(super) fn new() -> Rows {
         let arrays = Arrays {
@@ -75,15 +82,6 @@ impl Rows {
         }
     }
 
-    /// Makes room for `blocks`, so that joining them does not copy twice.
-    fn reserve(&mut self, blocks: &[Block]) {
-        let entries = blocks.iter().map(|block| block.words.len()).sum();
-        let documents = blocks.iter().map(|block| block.ends.len()).sum();
-        self.arrays.words.reserve(entries);
-        self.arrays.counts.reserve(entries);
-        self.arrays.offsets.reserve(documents);
-    }
-
     /// Takes over a block's entries and returns the offset of its first one.
     fn take(&mut self, block: &Block) -> u64 {
         let base = self.arrays.words.len() as u64;
@@ -94,45 +92,45 @@ impl Rows {
         base
     }
 
-    /// Appends blocks of documents that follow one another.
-    pub(super) fn extend(&mut self, blocks: Vec<Block>) {
-        self.reserve(&blocks);
-        for block in blocks {
-            let base = self.take(&block);
-            self.arrays
-                .offsets
-                .extend(block.ends.iter().map(|end| base + *end as u64));
-        }
+    /// Appends documents.
+    pub(super) fn append(&mut self, block: &Block) {
+        let base = self.take(block);
+        let ends = block.ends.iter().map(|end| base + *end as u64);
+        self.arrays.offsets.extend(ends);
     }
 
-    /// Appends blocks of numbered documents: those after `before` and up to the last one that has
-    /// lines, or to `last` if that is given. Numbers that have no lines are empty documents.
-    pub(super) fn extend_numbered(&mut self, blocks: Vec<Block>, before: u32, last: Option<u32>) {
-        self.reserve(&blocks);
-        let mut done = before;
-        for block in blocks {
-            let base = self.take(&block);
-            for (number, end) in block.numbers.iter().zip(&block.ends) {
-                let offset = base + *end as u64;
-                match (*number == done, self.arrays.offsets.last_mut()) {
-                    (true, Some(open)) => *open = offset,
-                    _ => {
-                        self.end_empty(*number - 1 - done);
-                        self.arrays.offsets.push(offset);
-                    }
+    /// Appends numbered documents of a file of which those up to `done` are in; `None` if nothing
+    /// is yet, then the part begins behind the document of the line before. Numbers that have no
+    /// lines are empty documents. Returns the number of the last document.
+    pub(super) fn append_numbered(&mut self, block: &Block, done: Option<u32>) -> u32 {
+        let base = self.take(block);
+        let mut done = done.unwrap_or(block.before);
+        for (number, end) in block.numbers.iter().zip(&block.ends) {
+            let offset = base + *end as u64;
+            match (*number == done, self.arrays.offsets.last_mut()) {
+                (true, Some(open)) => *open = offset,
+                _ => {
+                    self.append_empty(number.saturating_sub(1).saturating_sub(done));
+                    self.arrays.offsets.push(offset);
                 }
-                done = *number;
             }
+            done = *number;
         }
-        if let Some(last) = last {
-            self.end_empty(last.saturating_sub(done));
-        }
+        done
     }
 
     /// Appends empty documents.
-    fn end_empty(&mut self, documents: u32) {
+    pub(super) fn append_empty(&mut self, documents: u32) {
         let end = self.arrays.offsets.last().copied().unwrap_or(0);
         let length = self.arrays.offsets.len() + documents as usize;
         self.arrays.offsets.resize(length, end);
+    }
+
+    /// The arrays without spare room.
+    pub(super) fn finish(mut self) -> Arrays {
+        self.arrays.offsets.shrink_to_fit();
+        self.arrays.words.shrink_to_fit();
+        self.arrays.counts.shrink_to_fit();
+        self.arrays
     }
 }

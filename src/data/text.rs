@@ -71,6 +71,11 @@ impl LineFormat for Text {
         self.reads_all
     }
 
+    fn piece_bytes(&self, asked: usize) -> usize {
+        // Each piece brings a dictionary of its own, which larger pieces make fewer of.
+        asked * 16
+    }
+
     fn read(&self, lines: &[u8], _before: Option<u64>, kept: bool) -> Result<TextBlock, Fault> {
         let text = utf8(lines)?;
         let mut numbers: Dictionary<u32> = Dictionary::default();

@@ -59,26 +59,31 @@ fn is_alone(c: char) -> bool {
 
 /// Calls `found` with each word of `text`, lower-cased, in order.
 pub(super) fn for_each_word(text: &str, mut found: impl FnMut(&str)) {
+    let bytes = text.as_bytes();
     let mut word = Word::default();
     let mut at = 0;
-    while let Some(byte) = text.as_bytes().get(at) {
+    while at < bytes.len() {
         // Nearly all text is ASCII letters; the general way costs several times as much.
-        if byte.is_ascii_alphabetic() {
-            at += word.push_letters(&text[at..]);
-            continue;
-        }
-        if matches!(byte, b' ' | b'\n') {
+        let letters = leading_letters(&bytes[at..]);
+        if letters > 0 {
+            word.push_letters(&text[at..at + letters]);
+            at += letters;
+        } else if matches!(bytes[at], b' ' | b'\n') {
             word.end(&mut found);
             at += 1;
-            continue;
+        } else if let Some(c) = text[at..].chars().next() {
+            word.push(c, &mut found);
+            at += c.len_utf8();
         }
-        let Some(c) = text[at..].chars().next() else {
-            break;
-        };
-        at += c.len_utf8();
-        word.push(c, &mut found);
     }
     word.end(&mut found);
+}
+
+/// Number of ASCII letters at the start.
+#[inline(always)]
+fn leading_letters(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|byte| !byte.is_ascii_alphabetic());
+    end.unwrap_or(bytes.len())
 }
 
 /// The word being read.
@@ -91,23 +96,29 @@ struct Word {
 }
 
 impl Word {
-    /// Takes the ASCII letters that `text` begins with and returns how many there are.
-    fn push_letters(&mut self, text: &str) -> usize {
-        let end = text.bytes().position(|byte| !byte.is_ascii_alphabetic());
-        let letters = &text[..end.unwrap_or(text.len())];
-        self.text.extend(self.joiner.take());
+    /// Takes some ASCII letters.
+    #[inline(always)]
+    fn push_letters(&mut self, letters: &str) {
+        self.push_joiner();
         let start = self.text.len();
         self.text.push_str(letters);
         self.text[start..].make_ascii_lowercase();
         self.has_letter = true;
-        letters.len()
+    }
+
+    /// Takes the joiner before what follows.
+    #[inline(always)]
+    fn push_joiner(&mut self) {
+        if let Some(joiner) = self.joiner.take() {
+            self.text.push(joiner);
+        }
     }
 
     /// Takes any character.
     fn push(&mut self, c: char, found: &mut impl FnMut(&str)) {
         match Class::of(c) {
             class @ (Class::Letter | Class::Digit) => {
-                self.text.extend(self.joiner.take());
+                self.push_joiner();
                 self.text.extend(c.to_lowercase());
                 self.has_letter |= class == Class::Letter;
             }
@@ -124,6 +135,7 @@ impl Word {
     }
 
     /// Ends the word, if there is one.
+    #[inline(always)]
     fn end(&mut self, found: &mut impl FnMut(&str)) {
         if self.has_letter {
             found(&self.text);
