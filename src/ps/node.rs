@@ -552,20 +552,20 @@ impl Node {
         shared.check_rows(rows, self.rank)?;
         let mut peer = lock(&self.peers[from as usize]);
         let stamp = self.clocks.stamp();
+        // An eager reader gets what there is, and whatever it lacks when that is there.
         if self.bound.eager() {
             peer.reads = true;
-            shared.register(rows, from, stamp < wanted);
+            shared.register(rows, from);
         } else if stamp < wanted {
             peer.pushes.wait(table, rows, wanted);
+            return Ok(());
         }
-        if stamp >= wanted {
-            let mut chunks = Chunks::default();
-            shared.values(rows, &mut chunks);
-            let included = peer.inbox.included();
-            let send = |message| out.push((from, message));
-            peer.pushes
-                .send(chunks.finish(), (stamp, included), false, None, send);
-        }
+        let mut chunks = Chunks::default();
+        shared.values(rows, &mut chunks);
+        let included = peer.inbox.included();
+        let send = |message| out.push((from, message));
+        peer.pushes
+            .send(chunks.finish(), (stamp, included), false, None, send);
         Ok(())
     }
 
@@ -624,11 +624,14 @@ impl Node {
     fn pull_again(&self, rank: Rank, out: &mut Outgoing) {
         for (id, table) in self.tables.iter().enumerate() {
             let Some(table) = table else { continue };
-            let rows = table.unanswered(rank, self.bound.eager());
-            if let Some(stamp) = rows.iter().map(|(_, stamp)| *stamp).max() {
-                let rows = rows.into_iter().map(|(row, _)| row).collect();
-                let table = id as TableId;
-                out.push((rank, Message::Pull { table, rows, stamp }));
+            let unanswered = table.unanswered(rank, self.bound.eager());
+            for group in unanswered.chunk_by(|a, b| a.0 == b.0) {
+                let message = Message::Pull {
+                    table: id as TableId,
+                    rows: group.iter().map(|(_, row)| *row).collect(),
+                    stamp: group[0].0,
+                };
+                out.push((rank, message));
             }
         }
     }
