@@ -45,6 +45,19 @@ pub(super) struct Outcome {
     pub(super) steps: u64,
 }
 
+impl Outcome {
+    pub(super) fn add(&mut self, other: Outcome) {
+        self.reads += other.reads;
+        self.waits += other.waits;
+        self.stale_reads += other.stale_reads;
+        self.turns += other.turns;
+        self.dropped += other.dropped;
+        self.repeated += other.repeated;
+        self.refreshes += other.refreshes;
+        self.steps += other.steps;
+    }
+}
+
 #[derive(Debug)]
 enum Op {
     Read(usize, u64),
@@ -371,8 +384,9 @@ impl Simulation {
     }
 
     /// On a network that has become reliable, everything overdue is repeated once more and then
-    /// there is silence.
+    /// there is silence; on one that always was, at once.
     fn come_to_rest(&mut self) -> Result<(), String> {
+        let overdue = if self.network.weather.ticks { 100 } else { 0 };
         self.network.weather.drop_per_mille = 0;
         self.network.weather.repeat_per_mille = 0;
         for round in 0..200 {
@@ -384,7 +398,7 @@ impl Simulation {
             for (rank, node) in self.nodes.iter().enumerate() {
                 node.tick(&mut out);
                 let sent = std::mem::take(&mut out);
-                if round >= 100 && !sent.is_empty() {
+                if round >= overdue && !sent.is_empty() {
                     return Err(format!("rank {rank} repeats for ever: {sent:?}"));
                 }
                 self.network
