@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::Result;
-use crate::ps::batch::{Checked, Chunks, Filler, Shape, check_rows};
+use crate::ps::batch::{CHUNK_BYTES, Checked, Chunks, Filler, Shape, check_rows};
 use crate::ps::client::{AnyView, View};
 use crate::ps::deltas::Deltas;
 use crate::ps::outbox::InFlight;
@@ -285,7 +285,7 @@ impl<T: Element> AnyTable for Table<T> {
             .step_by(step)
             .filter(|row| self.visit_home(self.partition.home(*row), |value| value.held() > 0))
             .collect();
-        let mut chunks = Chunks::default();
+        let mut chunks = Chunks::new(CHUNK_BYTES);
         self.values(&rows, &mut chunks);
         chunks.finish().into_iter().flatten().collect()
     }

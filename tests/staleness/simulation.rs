@@ -120,7 +120,10 @@ impl Simulation {
         );
         let tables = tables(rows, world.workers(), ring.blocks());
         let shards = 1 + dice.below(4) as u32;
-        let node = |rank| Arc::new(Node::new(world.clone(), rank, shards, &tables, bound));
+        // Mostly so small that every clock takes several messages.
+        let cut = [1, 60, 200, 1 << 19][dice.below(4) as usize];
+        let node =
+            |rank| Arc::new(Node::new(world.clone(), rank, shards, &tables, bound).cut_at(cut));
         let nodes: Vec<Arc<Node>> = (0..world.ranks()).map(node).collect();
         let workers = workers(&world, &nodes, &mut dice);
         let weather = setup.weather.unwrap_or_else(|| Weather::from(&mut dice));
