@@ -13,3 +13,5 @@ mod data_splitting;
 mod data_cache;
 // The real sets have the sizes that their README states.
 mod data_real;
+// The read rule under a hostile network: a seeded simulator of whole runs.
+mod staleness;

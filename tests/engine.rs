@@ -246,10 +246,10 @@ fn what_pull_finds_reaches_every_worker_after_the_staleness() {
     for staleness in [0, 2] {
         let settings = settings(Consistency::Ssp, staleness, 10);
         let records = count(InProcess::Local, 2, 2, &settings);
-        for (record, clock) in records.iter().zip(0..) {
+        for (record, clock) in records.iter().zip(0u64..) {
             // Clock c works with what was pulled in clock c - s - 1, which is 2 more than that one
             // worked with.
-            let pulls = clock / (i64::from(staleness) + 1);
+            let pulls = clock / (u64::from(staleness) + 1);
             assert_eq!(record.columns, [Some(2.0 * pulls as f64)], "clock {clock}");
         }
     }
@@ -268,7 +268,7 @@ fn a_target_stops_the_run_after_an_evaluated_clock() {
         let records = count(InProcess::Local, 2, 1, &settings);
         let last = records.last().unwrap();
         assert!(
-            last.clock <= 10 + i64::from(staleness) + 2 * evaluate_every as i64,
+            last.clock <= 10 + u64::from(staleness) + 2 * evaluate_every,
             "{last:?}"
         );
         let counted: Vec<f64> = records.iter().map(|r| r.clock as f64 * 2.0).collect();

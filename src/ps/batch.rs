@@ -6,9 +6,10 @@ use crate::ps::rows::RowRef;
 use crate::ps::table::{Element, Partition};
 use crate::wire::message::{Rank, RowBatch, TableId};
 
-/// Messages with rows are cut at about this size: large enough to amortise, small enough that
-/// the receiver works on one while the next is on its way, and far below the longest frame.
-const CHUNK_BYTES: usize = 512 << 10;
+/// Messages with rows are cut at about this size unless told otherwise: large enough to amortise,
+/// small enough that the receiver works on one while the next is on its way, and far below the
+/// longest frame.
+pub(super) const CHUNK_BYTES: usize = 512 << 10;
 
 /// The shape of a table's rows.
 #[derive(Debug, Clone, Copy)]
@@ -24,14 +25,25 @@ pub(super) struct Shape {
 }
 
 /// The content of some messages, each a list of at most one batch per table.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chunks {
     full: Vec<Vec<RowBatch>>,
     open: Vec<RowBatch>,
     bytes: usize,
+    bytes_max: usize,
 }
 
 impl Chunks {
+    /// No rows. A message is cut before it would be longer than `bytes_max`, but has a row.
+    pub(super) fn new(bytes_max: usize) -> Chunks {
+        Chunks {
+            full: Vec::new(),
+            open: Vec::new(),
+            bytes: 0,
+            bytes_max,
+        }
+    }
+
     /// True if no row was added.
     pub(super) fn is_empty(&self) -> bool {
         self.full.is_empty() && self.open.is_empty()
@@ -71,7 +83,7 @@ impl<'a, T: Element> Filler<'a, T> {
     /// Adds one row; zeros of sparse rows are left out.
     pub(super) fn row(&mut self, row: u64, content: RowRef<'_, T>) {
         let bytes = 12 + content.held() * (size_of::<T>() + 4 * usize::from(self.shape.sparse));
-        if self.chunks.bytes > 0 && self.chunks.bytes + bytes > CHUNK_BYTES {
+        if self.chunks.bytes > 0 && self.chunks.bytes + bytes > self.chunks.bytes_max {
             self.cut();
             let open = std::mem::take(&mut self.chunks.open);
             self.chunks.full.push(open);
@@ -291,7 +303,7 @@ mod tests {
             sparse: false,
             ..SHAPE
         };
-        let mut chunks = Chunks::default();
+        let mut chunks = Chunks::new(CHUNK_BYTES);
         let mut filler: Filler<'_, f64> = Filler::new(&mut chunks, shape);
         for row in 0..1000 {
             filler.row(row, RowRef::Dense(&[row as f64; 1024]));

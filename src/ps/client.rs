@@ -10,12 +10,12 @@ use std::sync::Arc;
 use crate::ps::batch::Chunks;
 use crate::ps::consistency::{Bound, observed};
 use crate::ps::deltas::Deltas;
-use crate::ps::lockstep::WorkerClock;
+use crate::ps::lockstep::{Contents, WorkerClock};
 use crate::ps::node::{Node, Outgoing};
 use crate::ps::rows::RowRef;
 use crate::ps::shared::Table;
 use crate::ps::table::Element;
-use crate::wire::message::{Clock, Message, Rank, RowBatch, TableId, WorkerId};
+use crate::wire::message::{Clock, Message, Rank, TableId, WorkerId};
 
 /// The staleness that reads observed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -190,13 +190,17 @@ impl Client {
     /// A dense row with the worker's own updates; once [`Client::ready`] said yes.
     #[inline]
     pub fn read<T: Element>(&mut self, table: TableId, row: u64) -> &[T] {
-        let view = view::<T>(&mut self.tables, table);
-        let to = &mut view.row;
-        let stamp = visit(&self.node, &view.table, row, |value| {
-            sum_dense(value, view.deltas.get(row), to);
-        });
-        self.staleness.observe(self.at, stamp);
-        to
+        let stamp = {
+            let view = view::<T>(&mut self.tables, table);
+            let View {
+                row: to, deltas, ..
+            } = view;
+            visit(&self.node, &view.table, row, |value| {
+                sum_dense(value, deltas.get(row), to)
+            })
+        };
+        self.observe(stamp);
+        &view::<T>(&mut self.tables, table).row
     }
 
     /// The same into the caller's memory, which has the row's width.
@@ -206,7 +210,7 @@ impl Client {
         let stamp = visit(&self.node, &view.table, row, |value| {
             sum_dense(value, view.deltas.get(row), to);
         });
-        self.staleness.observe(self.at, stamp);
+        self.observe(stamp);
     }
 
     /// Visits a sparse row's non-zero elements by ascending column; once [`Client::ready`] said
@@ -217,7 +221,7 @@ impl Client {
         let stamp = visit(&self.node, &view.table, row, |value| {
             sum_sparse(value, view.deltas.get(row), each);
         });
-        self.staleness.observe(self.at, stamp);
+        self.observe(stamp);
     }
 
     /// Adds `delta` to a dense row.
@@ -273,8 +277,8 @@ impl Client {
     }
 
     /// The updates of another rank's rows, as messages.
-    fn exports(&self, rank: Rank) -> Vec<Vec<RowBatch>> {
-        let mut chunks = Chunks::default();
+    fn exports(&self, rank: Rank) -> Contents {
+        let mut chunks = self.node.chunks();
         if rank != self.node.rank() {
             self.tables
                 .iter()
@@ -296,19 +300,21 @@ impl Client {
         self.bound = self.bound.tightened();
     }
 
+    #[inline]
+    fn observe(&mut self, stamp: Clock) {
+        debug_assert!(
+            self.bound.allows(self.at, stamp),
+            "a row was read before it was ready"
+        );
+        let staleness = observed(self.at, stamp);
+        self.staleness.sum += staleness;
+        self.staleness.reads += 1;
+        self.staleness.max = self.staleness.max.max(staleness);
+    }
+
     /// The staleness of the reads since it was last taken.
     pub fn take_staleness(&mut self) -> Staleness {
         std::mem::take(&mut self.staleness)
-    }
-}
-
-impl Staleness {
-    #[inline]
-    fn observe(&mut self, at: Clock, stamp: Clock) {
-        let staleness = observed(at, stamp);
-        self.sum += staleness;
-        self.reads += 1;
-        self.max = self.max.max(staleness);
     }
 }
 

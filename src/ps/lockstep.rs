@@ -16,12 +16,15 @@ use crate::wire::message::{Clock, Rank, RowBatch};
 /// A worker's changes by table: boxed `Deltas`, nothing for exclusive tables.
 pub(super) type DeltaSet = Vec<Option<Box<dyn Any + Send>>>;
 
+/// The contents of messages to one rank, in order.
+pub(super) type Contents = Vec<Vec<RowBatch>>;
+
 /// What one worker did in one clock.
 pub(super) struct WorkerClock {
     /// Its changes; those of this rank's rows will be taken from here.
     pub(super) deltas: DeltaSet,
     /// By rank: the changes of that rank's rows, as messages. Empty once sent.
-    pub(super) exports: Vec<Vec<Vec<RowBatch>>>,
+    pub(super) exports: Vec<Contents>,
 }
 
 /// Updates that wait for their clock to be completed.
@@ -72,18 +75,21 @@ impl Lockstep {
         self.arrived[rank as usize].push_back(arrived);
     }
 
-    /// If a clock up to `completed` has not left yet: its number and each worker's messages by rank.
-    pub(super) fn leave(
-        &mut self,
-        completed: Clock,
-    ) -> Option<(Clock, Vec<Vec<Vec<Vec<RowBatch>>>>)> {
+    /// If a clock up to `completed` has not left yet: its number and, by rank, what goes there, each
+    /// worker's updates by themselves and in worker order.
+    pub(super) fn leave(&mut self, completed: Clock) -> Option<(Clock, Vec<Contents>)> {
         if self.sent >= completed {
             return None;
         }
         self.sent += 1;
         let position = (self.sent - self.applied - 1) as usize;
-        let exports = |own: &mut VecDeque<WorkerClock>| std::mem::take(&mut own[position].exports);
-        Some((self.sent, self.own.iter_mut().map(exports).collect()))
+        let mut contents = vec![Contents::new(); self.arrived.len()];
+        for own in &mut self.own {
+            for (to, from) in contents.iter_mut().zip(&mut own[position].exports) {
+                to.append(from);
+            }
+        }
+        Some((self.sent, contents))
     }
 
     /// Adds to the tables what belongs to clocks up to `completed`; the newest clock that is in.

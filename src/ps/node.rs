@@ -23,11 +23,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::ps::batch::{Chunks, Shape};
+use crate::ps::batch::{CHUNK_BYTES, Chunks, Shape};
 use crate::ps::client::Client;
 use crate::ps::clock::Clocks;
 use crate::ps::consistency::Bound;
-use crate::ps::lockstep::{DeltaSet, Lockstep, WorkerClock};
+use crate::ps::lockstep::{Contents, DeltaSet, Lockstep, WorkerClock};
 use crate::ps::outbox::{Arrived, InFlight, Inbox, Outbox};
 use crate::ps::push::{Arrivals, Meta, Pushes};
 use crate::ps::relocate::Blocks;
@@ -54,6 +54,7 @@ pub struct Node {
     peers: Vec<Mutex<Peer>>,
     lockstep: Mutex<Lockstep>,
     blocks: Mutex<Blocks>,
+    chunk_bytes: usize,
 }
 
 /// Everything between this rank and another.
@@ -122,8 +123,15 @@ impl Node {
             peers: (0..ranks).map(peer).collect(),
             lockstep: Mutex::new(Lockstep::new(ranks, rank, workers)),
             blocks: Mutex::new(Blocks::new(tables)),
+            chunk_bytes: CHUNK_BYTES,
             world,
         }
+    }
+
+    /// Cuts messages with rows at about `bytes`, instead of half a mebibyte.
+    pub fn cut_at(mut self, bytes: usize) -> Node {
+        self.chunk_bytes = bytes;
+        self
     }
 
     /// The handle of one local worker; make one per worker.
@@ -319,6 +327,11 @@ impl Node {
         }
     }
 
+    /// Room for rows to be sent.
+    pub(super) fn chunks(&self) -> Chunks {
+        Chunks::new(self.chunk_bytes)
+    }
+
     /// True if there is no other rank.
     pub(super) fn alone(&self) -> bool {
         self.peers.len() == 1
@@ -368,8 +381,8 @@ impl Node {
         let local = worker - self.world.local(self.rank).start;
         lockstep.hand_in(local as usize, clock);
         self.clocks.turn(worker);
-        while let Some((clock, workers)) = lockstep.leave(self.clocks.own()) {
-            self.send_in_order(clock, workers, out);
+        while let Some((clock, contents)) = lockstep.leave(self.clocks.own()) {
+            self.send_in_order(clock, contents, out);
         }
         self.apply_completed(lockstep, out);
     }
@@ -398,7 +411,7 @@ impl Node {
         if !always && !mid_clock && completes <= peer.outbox.completes() {
             return;
         }
-        let mut chunks = Chunks::default();
+        let mut chunks = self.chunks();
         self.shared()
             .for_each(|table| table.drain(rank, &mut chunks));
         if mid_clock && !always && chunks.is_empty() {
@@ -408,26 +421,18 @@ impl Node {
             .send(chunks.finish(), completes, always, |m| out.push((rank, m)));
     }
 
-    /// Sends the other ranks what this rank's workers did in `clock`: each worker's updates by
-    /// themselves, in worker order; the last message completes the clock.
-    fn send_in_order(
-        &self,
-        clock: Clock,
-        mut workers: Vec<Vec<Vec<Vec<RowBatch>>>>,
-        out: &mut Outgoing,
-    ) {
+    /// Sends the other ranks what this rank's workers did in `clock`; the last message to each
+    /// completes the clock.
+    fn send_in_order(&self, clock: Clock, mut contents: Vec<Contents>, out: &mut Outgoing) {
         for rank in self.others() {
+            let mut contents = std::mem::take(&mut contents[rank as usize]);
+            contents.retain(|batches| !batches.is_empty());
+            if contents.is_empty() {
+                contents.push(Vec::new());
+            }
             let mut peer = lock(&self.peers[rank as usize]);
-            let mut messages = Vec::new();
-            for exports in &mut workers {
-                messages.append(&mut exports[rank as usize]);
-            }
-            messages.retain(|batches| !batches.is_empty());
-            if messages.is_empty() {
-                messages.push(Vec::new());
-            }
             peer.outbox
-                .send(messages, clock, false, |m| out.push((rank, m)));
+                .send(contents, clock, false, |m| out.push((rank, m)));
         }
     }
 
@@ -454,7 +459,7 @@ impl Node {
         let peer = &mut *lock(&self.peers[rank as usize]);
         // Read before the rows are: they hold at least these clocks' updates.
         let stamp = self.clocks.stamp();
-        let mut chunks = Chunks::default();
+        let mut chunks = self.chunks();
         let eager = self.bound.eager();
         if eager {
             let known = peer
@@ -552,20 +557,20 @@ impl Node {
         shared.check_rows(rows, self.rank)?;
         let mut peer = lock(&self.peers[from as usize]);
         let stamp = self.clocks.stamp();
+        // An eager reader gets what there is, and whatever it lacks when that is there.
         if self.bound.eager() {
             peer.reads = true;
-            shared.register(rows, from, stamp < wanted);
+            shared.register(rows, from);
         } else if stamp < wanted {
             peer.pushes.wait(table, rows, wanted);
+            return Ok(());
         }
-        if stamp >= wanted {
-            let mut chunks = Chunks::default();
-            shared.values(rows, &mut chunks);
-            let included = peer.inbox.included();
-            let send = |message| out.push((from, message));
-            peer.pushes
-                .send(chunks.finish(), (stamp, included), false, None, send);
-        }
+        let mut chunks = self.chunks();
+        shared.values(rows, &mut chunks);
+        let included = peer.inbox.included();
+        let send = |message| out.push((from, message));
+        peer.pushes
+            .send(chunks.finish(), (stamp, included), false, None, send);
         Ok(())
     }
 
@@ -601,7 +606,7 @@ impl Node {
             return;
         }
         let stamp = self.clocks.stamp();
-        let mut chunks = Chunks::default();
+        let mut chunks = self.chunks();
         let eager = self.bound.eager();
         if eager {
             for table in self.shared() {
@@ -624,11 +629,14 @@ impl Node {
     fn pull_again(&self, rank: Rank, out: &mut Outgoing) {
         for (id, table) in self.tables.iter().enumerate() {
             let Some(table) = table else { continue };
-            let rows = table.unanswered(rank, self.bound.eager());
-            if let Some(stamp) = rows.iter().map(|(_, stamp)| *stamp).max() {
-                let rows = rows.into_iter().map(|(row, _)| row).collect();
-                let table = id as TableId;
-                out.push((rank, Message::Pull { table, rows, stamp }));
+            let unanswered = table.unanswered(rank, self.bound.eager());
+            for group in unanswered.chunk_by(|a, b| a.0 == b.0) {
+                let message = Message::Pull {
+                    table: id as TableId,
+                    rows: group.iter().map(|(_, row)| *row).collect(),
+                    stamp: group[0].0,
+                };
+                out.push((rank, message));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Fresh rows between two ranks: what this rank owes another, and what it has got from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::ps::outbox::due;
@@ -18,7 +18,7 @@ pub(super) struct Pushes {
     /// How many of the other rank's batches it knows to be included.
     included: u64,
     /// Rows it asked for with a stamp that is not reached yet (lazy consistency).
-    waiting: BTreeMap<(TableId, u64), Clock>,
+    waiting: BTreeSet<(TableId, u64, Clock)>,
 }
 
 impl Pushes {
@@ -69,21 +69,23 @@ impl Pushes {
 
     /// Rows that have to be sent as soon as they have this stamp.
     pub(super) fn wait(&mut self, table: TableId, rows: &[u64], stamp: Clock) {
-        for row in rows {
-            let waiting = self.waiting.entry((table, *row)).or_insert(stamp);
-            *waiting = (*waiting).max(stamp);
-        }
+        self.waiting
+            .extend(rows.iter().map(|row| (table, *row, stamp)));
     }
 
     /// The rows that waited for this stamp or an older one, by table, ascending.
     pub(super) fn reached(&mut self, stamp: Clock) -> Vec<(TableId, Vec<u64>)> {
         let mut reached: Vec<(TableId, Vec<u64>)> = Vec::new();
-        self.waiting.retain(|(table, row), wanted| {
+        self.waiting.retain(|(table, row, wanted)| {
             if *wanted > stamp {
                 return true;
             }
             match reached.last_mut() {
-                Some((last, rows)) if last == table => rows.push(*row),
+                Some((last, rows)) if last == table => {
+                    if rows.last() != Some(row) {
+                        rows.push(*row);
+                    }
+                }
                 _ => reached.push((*table, vec![*row])),
             }
             false
@@ -220,7 +222,9 @@ mod tests {
         pushes.wait(0, &[1, 5], 2);
         pushes.wait(0, &[5], 1);
         pushes.wait(1, &[4], 1);
-        assert_eq!(pushes.reached(1), [(1, vec![4])]);
+        // A wish for an older stamp does not wait for a wish for a newer one.
+        assert_eq!(pushes.reached(1), [(0, vec![5]), (1, vec![4])]);
+        pushes.wait(0, &[5], 3);
         assert_eq!(pushes.reached(3), [(0, vec![1, 5])]);
         assert!(pushes.reached(9).is_empty());
     }

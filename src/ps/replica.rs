@@ -29,8 +29,16 @@ struct Held {
     version: u64,
     /// The stamp it came with.
     stamp: Clock,
-    /// The newest stamp that was asked for.
-    asked: Clock,
+    /// The oldest and the newest stamp that were asked for and have not come; nothing is awaited
+    /// if the newest is no newer than `stamp`. Workers at different clocks need different stamps,
+    /// and the one behind must not wait for the one ahead.
+    asked: (Clock, Clock),
+}
+
+impl Held {
+    fn is_awaited(&self) -> bool {
+        self.version == 0 || self.stamp < self.asked.1
+    }
 }
 
 impl<T: Element> Replica<T> {
@@ -57,31 +65,30 @@ impl<T: Element> Replica<T> {
     pub(super) fn ask(&mut self, slot: usize, stamp: Clock, eager: bool) -> bool {
         match self.position(slot) {
             None => {
-                let held = Held {
-                    slot: slot as u32,
-                    version: 0,
-                    stamp: Clock::MIN,
-                    asked: stamp,
-                };
-                self.hold(held);
+                self.hold(slot, (stamp, stamp));
                 true
             }
+            Some(_) if eager => false,
             Some(position) => {
                 let held = &mut self.held[position];
-                let tell = !eager && held.asked < stamp;
-                held.asked = held.asked.max(stamp);
-                tell
+                let (oldest, newest) = held.asked;
+                if !held.is_awaited() {
+                    held.asked = (stamp, stamp);
+                    return true;
+                }
+                held.asked = (oldest.min(stamp), newest.max(stamp));
+                held.asked != (oldest, newest)
             }
         }
     }
 
-    /// The slots that were asked for in vain so far, with the stamps that were asked for.
+    /// The slots that were asked for in vain so far, with the oldest stamp that helps.
     pub(super) fn unanswered(&self, eager: bool) -> impl Iterator<Item = (usize, Clock)> + '_ {
-        let waits = move |h: &&Held| h.version == 0 || (!eager && h.stamp < h.asked);
+        let waits = move |h: &&Held| h.version == 0 || (!eager && h.is_awaited());
         self.held
             .iter()
             .filter(waits)
-            .map(|h| (h.slot as usize, h.asked))
+            .map(|h| (h.slot as usize, h.asked.0))
     }
 
     /// Adds a change made on this rank, to the copy (if there is one) and to the outbox.
@@ -103,12 +110,7 @@ impl<T: Element> Replica<T> {
     ) {
         let position = match self.position(slot) {
             Some(position) => position,
-            None => self.hold(Held {
-                slot: slot as u32,
-                version: 0,
-                stamp: Clock::MIN,
-                asked: Clock::MIN,
-            }),
+            None => self.hold(slot, (Clock::MIN, Clock::MIN)),
         };
         let held = &mut self.held[position];
         if held.version > number {
@@ -116,6 +118,8 @@ impl<T: Element> Replica<T> {
         }
         held.version = number + 1;
         held.stamp = stamp;
+        // What was asked for between the two may have to be asked for again.
+        held.asked.0 = held.asked.1;
         self.rows.set(position, value);
         let rows = &mut self.rows;
         in_flight(&mut |delta| rows.add(position, delta));
@@ -133,10 +137,15 @@ impl<T: Element> Replica<T> {
         (self.positions[slot] as usize).checked_sub(1)
     }
 
-    fn hold(&mut self, held: Held) -> usize {
-        self.held.push(held);
+    fn hold(&mut self, slot: usize, asked: (Clock, Clock)) -> usize {
+        self.held.push(Held {
+            slot: slot as u32,
+            version: 0,
+            stamp: Clock::MIN,
+            asked,
+        });
         self.rows.push();
-        self.positions[held.slot as usize] = self.held.len() as u32;
+        self.positions[slot] = self.held.len() as u32;
         self.held.len() - 1
     }
 }
@@ -178,9 +187,19 @@ mod tests {
         let mut replica: Replica<i64> = Replica::new(false, 1, 8);
         assert!(replica.ask(3, 0, false) && !replica.ask(3, 0, false));
         assert!(replica.ask(3, 2, false));
-        assert_eq!(replica.unanswered(false).collect::<Vec<_>>(), [(3, 2)]);
+        assert_eq!(replica.unanswered(false).collect::<Vec<_>>(), [(3, 0)]);
         replica.receive(3, RowRef::Dense(&[1]), (0, 2), |_| {});
         assert_eq!(replica.unanswered(false).count(), 0);
         assert!(replica.ask(3, 3, false));
+    }
+
+    #[test]
+    fn a_worker_behind_does_not_wait_for_what_one_ahead_asked_for() {
+        let mut replica: Replica<i64> = Replica::new(false, 1, 8);
+        assert!(replica.ask(3, 4, false) && replica.ask(3, 1, false));
+        assert_eq!(replica.unanswered(false).collect::<Vec<_>>(), [(3, 1)]);
+        replica.receive(3, RowRef::Dense(&[1]), (0, 1), |_| {});
+        assert_eq!(replica.unanswered(false).collect::<Vec<_>>(), [(3, 4)]);
+        assert!(replica.ask(3, 2, false) && !replica.ask(3, 4, false));
     }
 }

@@ -94,13 +94,6 @@ impl<T: Element> Shard<T> {
         self.readers[rank].registered.add(slot);
     }
 
-    /// The next push to `rank` has to bring this registered row, changed or not.
-    pub(super) fn mark(&mut self, rank: Rank, slot: usize) {
-        if let Some(reader) = self.readers.get_mut(rank as usize) {
-            reader.mark(slot);
-        }
-    }
-
     /// The next push to `rank` has to bring every registered row.
     pub(super) fn mark_all(&mut self, rank: Rank) {
         if let Some(reader) = self.readers.get_mut(rank as usize) {

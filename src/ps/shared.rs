@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::Result;
-use crate::ps::batch::{Checked, Chunks, Filler, Shape, check_rows};
+use crate::ps::batch::{CHUNK_BYTES, Checked, Chunks, Filler, Shape, check_rows};
 use crate::ps::client::{AnyView, View};
 use crate::ps::deltas::Deltas;
 use crate::ps::outbox::InFlight;
@@ -40,14 +40,14 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn drain(&self, home: Rank, chunks: &mut Chunks);
     /// Adds the values of home rows to `chunks`.
     fn values(&self, rows: &[u64], chunks: &mut Chunks);
-    /// Registers rows for `reader`; with `mark` the next push brings them, changed or not.
-    fn register(&self, rows: &[u64], reader: Rank, mark: bool);
+    /// Registers rows for `reader`.
+    fn register(&self, rows: &[u64], reader: Rank);
     /// Marks all registered rows of `reader` as changed.
     fn mark_all(&self, reader: Rank);
     /// Moves the values of the registered rows of `reader` that have changed into `chunks`.
     fn changed(&self, reader: Rank, chunks: &mut Chunks);
-    /// The rows of `home` that were asked for in vain so far, with the oldest useful stamp.
-    fn unanswered(&self, home: Rank, eager: bool) -> Vec<(u64, Clock)>;
+    /// The rows of `home` that were asked for in vain so far, by the oldest stamp that helps.
+    fn unanswered(&self, home: Rank, eager: bool) -> Vec<(Clock, u64)>;
     /// All home rows, ascending; of a sparse table those with elements.
     fn home_rows(&self) -> Vec<RowBatch>;
     /// Sets checked home rows.
@@ -239,14 +239,10 @@ impl<T: Element> AnyTable for Table<T> {
         filler.end();
     }
 
-    fn register(&self, rows: &[u64], reader: Rank, mark: bool) {
+    fn register(&self, rows: &[u64], reader: Rank) {
         for row in rows {
             let home = self.partition.home(*row);
-            let mut shard = write(&self.shards[home.shard]);
-            shard.register(reader, home.slot);
-            if mark {
-                shard.mark(reader, home.slot);
-            }
+            write(&self.shards[home.shard]).register(reader, home.slot);
         }
     }
 
@@ -272,12 +268,12 @@ impl<T: Element> AnyTable for Table<T> {
         self.values(&rows, chunks);
     }
 
-    fn unanswered(&self, home: Rank, eager: bool) -> Vec<(u64, Clock)> {
+    fn unanswered(&self, home: Rank, eager: bool) -> Vec<(Clock, u64)> {
         let mut rows = Vec::new();
         for (shard, replica) in self.replicas[home as usize].iter().enumerate() {
             let replica = read(replica);
             let slots = replica.unanswered(eager);
-            rows.extend(slots.map(|(slot, stamp)| (self.row(home, shard, slot), stamp)));
+            rows.extend(slots.map(|(slot, stamp)| (stamp, self.row(home, shard, slot))));
         }
         rows.sort_unstable();
         rows
@@ -289,7 +285,7 @@ impl<T: Element> AnyTable for Table<T> {
             .step_by(step)
             .filter(|row| self.visit_home(self.partition.home(*row), |value| value.held() > 0))
             .collect();
-        let mut chunks = Chunks::default();
+        let mut chunks = Chunks::new(CHUNK_BYTES);
         self.values(&rows, &mut chunks);
         chunks.finish().into_iter().flatten().collect()
     }

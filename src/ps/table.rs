@@ -189,10 +189,9 @@ mod tests {
                 assert_eq!(*count, home.slot, "slots are dense and ascending");
                 *count += 1;
             }
-            for rank in 0..ranks {
-                for shard in 0..partition.shards() {
-                    let slots = partition.slots(rows, rank, shard);
-                    assert_eq!(slots, counted[rank as usize][shard]);
+            for (rank, counted) in counted.iter().enumerate() {
+                for (shard, counted) in counted.iter().enumerate() {
+                    assert_eq!(partition.slots(rows, rank as Rank, shard), *counted);
                 }
             }
         }

@@ -129,7 +129,8 @@ mod tests {
                     assert!(promised[b].is_none_or(|to| to == worker));
                     uses[b].push(worker);
                     promised[b] = Some(task.next);
-                    assert_eq!(task.last_of_pass, uses[b].len() % workers as usize == 0);
+                    let passes_whole = uses[b].len().is_multiple_of(workers as usize);
+                    assert_eq!(task.last_of_pass, passes_whole);
                 }
             }
         }

@@ -167,7 +167,8 @@ pub enum Message {
         table: TableId,
         /// The rows, strictly ascending.
         rows: Vec<u64>,
-        /// The answer must include all updates up to this clock.
+        /// The answer must include all updates up to this clock. (Eager shards answer at once and
+        /// push what is missing later.)
         stamp: Clock,
     },
     /// Fresh rows, eager or in answer to `Pull`; without rows, the acknowledgement of `Updates`.
