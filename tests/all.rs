@@ -15,3 +15,5 @@ mod data_cache;
 mod data_real;
 // The read rule under a hostile network: a seeded simulator of whole runs.
 mod staleness;
+/// Messages survive the wire, nonsense does not, and the handshake tells ranks from strangers.
+mod wire;

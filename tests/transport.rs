@@ -298,11 +298,8 @@ fn a_peer_that_is_heard_is_not_lost_however_long_it_computes() {
     let mut all = setups(2);
     all[0].timing.silence = Duration::from_secs(1);
     let ends = connected(all);
-    let patience = thread::scope(|scope| {
-        // Rank 1 says nothing until rank 0 has not lost it for three times the limit.
-        scope.spawn(|| thread::park_timeout(Duration::from_secs(3))).join()
-    });
-    assert!(patience.is_ok());
+    // Not a way to meet: what is tested is that nothing happens for so long.
+    thread::sleep(Duration::from_secs(3));
     ends[0].send(1, interrupt(2));
     assert!(matches!(message(&ends[1], 0), Message::Interrupt { .. }));
     close_all(ends);
