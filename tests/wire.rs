@@ -1,6 +1,7 @@
 //! Messages survive the wire, nonsense does not, and the handshake tells the two apart.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use petuum::error::Error;
@@ -83,16 +84,20 @@ fn stats() -> impl Strategy<Value = ClockStats> {
 fn message() -> impl Strategy<Value = Message> {
     let (n, m, c) = (any::<u64>(), any::<u32>(), any::<i64>());
     prop_oneof![
-        (n, c, batches()).prop_map(|(number, completes, batches)| Message::Updates {
-            number,
-            completes,
-            batches
-        }),
+        (n, c, any::<bool>(), batches()).prop_map(
+            |(number, completes, answer, batches)| Message::Updates {
+                number,
+                completes,
+                answer,
+                batches: Arc::new(batches),
+            }
+        ),
         (any::<u16>(), ascending(), c)
             .prop_map(|(table, rows, stamp)| Message::Pull { table, rows, stamp }),
-        (n, c, any::<bool>(), n, batches()).prop_map(
-            |(number, stamp, complete, included, batches)| Message::Rows {
+        (n, n, c, any::<bool>(), n, batches()).prop_map(
+            |(number, covers, stamp, complete, included, batches)| Message::Rows {
                 number,
+                covers,
                 stamp,
                 complete,
                 included,
@@ -105,23 +110,19 @@ fn message() -> impl Strategy<Value = Message> {
         }),
         (any::<u16>(), m, n)
             .prop_map(|(table, block, turn)| Message::BlockArrived { table, block, turn }),
-        (m, c, stats(), any::<[u64; 2]>(), option::of(bytes())).prop_map(
-            |(worker, clock, stats, bytes, partial)| Message::Report {
+        (m, c, stats(), any::<[u64; 2]>(), option::of(bytes()), any::<bool>()).prop_map(
+            |(worker, clock, stats, bytes, partial, ended)| Message::Report {
                 worker,
                 clock,
                 stats,
                 bytes,
-                partial: partial.map(Payload::Bytes)
+                partial: partial.map(Payload::Bytes),
+                ended
             }
         ),
-        (c, c, any::<bool>(), option::of(bytes())).prop_map(
-            |(clock, last, checkpoint, update)| Message::Verdict {
-                clock,
-                last,
-                checkpoint,
-                update
-            }
-        ),
+        (c, c, option::of(bytes()))
+            .prop_map(|(clock, last, update)| Message::Verdict { clock, last, update }),
+        c.prop_map(|clock| Message::Checkpointed { clock }),
         (n, bytes()).prop_map(|(number, payload)| Message::Gather { number, payload }),
         (n, vec(bytes(), 0..4))
             .prop_map(|(number, payloads)| Message::Gathered { number, payloads }),
@@ -292,7 +293,7 @@ fn a_count_alone_claims_no_memory() {
 
 fn updates(rows: Vec<u64>, elements: Elements) -> Message {
     let batch = RowBatch { table: 0, rows, ends: vec![], columns: vec![], elements };
-    Message::Updates { number: 70, completes: 3, batches: vec![batch] }
+    Message::Updates { number: 70, completes: 3, answer: false, batches: Arc::new(vec![batch]) }
 }
 
 #[test]

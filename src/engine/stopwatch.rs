@@ -19,14 +19,6 @@ impl Stopwatch {
         }
     }
 
-    /// Runs `work` without counting it.
-    pub(super) fn exclude<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
-        let result = work();
-        self.excluded += begun.elapsed();
-        result
-    }
-
     /// Takes time out that was measured elsewhere.
     pub(super) fn add_excluded(&mut self, time: Duration) {
         self.excluded += time;
