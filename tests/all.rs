@@ -17,3 +17,7 @@ mod data_real;
 mod staleness;
 /// Messages survive the wire, nonsense does not, and the handshake tells ranks from strangers.
 mod wire;
+// What a user types and what scripts rely on: flags, help, records, exit statuses.
+mod cli;
+// The house rules: order of the floors, walls, sizes, and that what documents name exists.
+mod tidy;
