@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,7 +48,7 @@ fn rows(bytes: usize) -> Message {
     let elements = Elements::F32(vec![0.25; width * count]);
     let rows = (0..count as u64).map(|row| row * 3).collect();
     let batch = RowBatch { table: 0, rows, ends: vec![], columns: vec![], elements };
-    Message::Updates { number: 1, completes: 1, batches: vec![batch] }
+    Message::Updates { number: 1, completes: 1, answer: false, batches: Arc::new(vec![batch]) }
 }
 
 fn block(bytes: usize) -> Message {
