@@ -23,11 +23,14 @@ use std::path::{Path, PathBuf};
 use rule::Violation;
 use source::Source;
 
+/// From all sources to the places where a rule is broken.
+type Rule = fn(&[Source]) -> Vec<Violation>;
+
 #[test]
 fn the_repository_is_tidy() {
     let sources = sources();
     assert!(sources.iter().any(|source| source.path == "src/lib.rs"));
-    let rules: [fn(&[Source]) -> Vec<Violation>; 14] = [
+    let rules: [Rule; 14] = [
         floors::declared_in_order,
         floors::uses_only_lower_floors,
         floors::programs_keep_to_themselves,
