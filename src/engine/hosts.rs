@@ -71,9 +71,14 @@ impl Hosts {
     pub fn read(path: &Path) -> Result<Hosts> {
         let mut bytes = Vec::new();
         let read = |file: File| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
-        File::open(path).and_then(read).map_err(|error| Error::no_input(path, error))?;
+        File::open(path)
+            .and_then(read)
+            .map_err(|error| Error::no_input(path, error))?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
-            let text = format!("{}: longer than 1 MiB: is this a hosts file?", path.display());
+            let text = format!(
+                "{}: longer than 1 MiB: is this a hosts file?",
+                path.display()
+            );
             return Err(Error::Hosts(text));
         }
         Hosts::parse(path, &bytes)
@@ -82,13 +87,21 @@ impl Hosts {
     /// Parses a hosts file's content; `path` names it in errors.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Hosts> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut parser = Parser { path, lines: Vec::new(), errors: Vec::new() };
+        let mut parser = Parser {
+            path,
+            lines: Vec::new(),
+            errors: Vec::new(),
+        };
         for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
             parser.line(number, line);
         }
         let hosts = parser.assign_ports();
         if hosts.is_empty() && parser.errors.is_empty() {
-            parser.error(0, 0, "no hosts: expected one `host[:port] [slots=N]` a line");
+            parser.error(
+                0,
+                0,
+                "no hosts: expected one `host[:port] [slots=N]` a line",
+            );
         }
         if hosts.len() > RANKS_MAX {
             parser.error(0, 0, &format!("{} hosts, at most {RANKS_MAX}", hosts.len()));
@@ -133,7 +146,11 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn error(&mut self, line: u64, column: u64, text: &str) {
-        let place = Place { path: self.path.to_path_buf(), line, column };
+        let place = Place {
+            path: self.path.to_path_buf(),
+            line,
+            column,
+        };
         if self.errors.len() < ERRORS_MAX {
             self.errors.push(format!("{place}: {text}"));
         }
@@ -161,7 +178,13 @@ impl Parser<'_> {
             }
         }
         match address_of(address) {
-            Ok((name, port)) => self.lines.push(Line { number, column, name, port, slots }),
+            Ok((name, port)) => self.lines.push(Line {
+                number,
+                column,
+                name,
+                port,
+                slots,
+            }),
             Err((offset, text)) => self.error(number, column + offset as u64, &text),
         }
     }
@@ -182,7 +205,14 @@ impl Parser<'_> {
             }
         }
         let mut hosts = Vec::with_capacity(lines.len());
-        for Line { number, column, name, port, slots } in lines {
+        for Line {
+            number,
+            column,
+            name,
+            port,
+            slots,
+        } in lines
+        {
             let free = |port: &u16| taken.insert((host_key(&name), *port));
             match port.or_else(|| (PORT_FIRST..=u16::MAX).find(free)) {
                 Some(port) => hosts.push(Host { name, port, slots }),
@@ -196,16 +226,23 @@ impl Parser<'_> {
 /// The words of a line, each with its column (from 1).
 fn words(line: &str) -> impl Iterator<Item = (u64, &str)> {
     let start = line.as_ptr() as usize;
-    line.split_whitespace().map(move |word| ((word.as_ptr() as usize - start) as u64 + 1, word))
+    line.split_whitespace()
+        .map(move |word| ((word.as_ptr() as usize - start) as u64 + 1, word))
 }
 
 fn slots_of(word: &str) -> Result<u32, String> {
     let Some(count) = word.strip_prefix("slots=") else {
-        return Err(format!("expected `slots=N` after the host, found `{}`", clip(word)));
+        return Err(format!(
+            "expected `slots=N` after the host, found `{}`",
+            clip(word)
+        ));
     };
     match count.parse() {
         Ok(count) if (1..=SLOTS_MAX).contains(&count) => Ok(count),
-        _ => Err(format!("expected `slots=N` with N from 1 to {SLOTS_MAX}, found `{}`", clip(word))),
+        _ => Err(format!(
+            "expected `slots=N` with N from 1 to {SLOTS_MAX}, found `{}`",
+            clip(word)
+        )),
     }
 }
 
@@ -228,9 +265,14 @@ fn address_of(word: &str) -> Result<(String, Option<u16>), (usize, String)> {
         }
     } else {
         if word.parse::<Ipv6Addr>().is_ok() {
-            return Err((0, format!("expected brackets around an IPv6 address: [{word}]")));
+            return Err((
+                0,
+                format!("expected brackets around an IPv6 address: [{word}]"),
+            ));
         }
-        let (name, port) = word.split_once(':').map_or((word, None), |(n, p)| (n, Some(p)));
+        let (name, port) = word
+            .split_once(':')
+            .map_or((word, None), |(n, p)| (n, Some(p)));
         check_name(name)?;
         (name, port)
     };
@@ -241,7 +283,10 @@ fn address_of(word: &str) -> Result<(String, Option<u16>), (usize, String)> {
 fn check_name(name: &str) -> Result<(), (usize, String)> {
     let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        return Err((0, format!("expected a host name of 1 to {NAME_BYTES_MAX} characters")));
+        return Err((
+            0,
+            format!("expected a host name of 1 to {NAME_BYTES_MAX} characters"),
+        ));
     }
     match name.find(|c| !is_fine(c)) {
         None if name.starts_with(['-', '.']) => {
@@ -250,7 +295,10 @@ fn check_name(name: &str) -> Result<(), (usize, String)> {
         None => Ok(()),
         Some(offset) => {
             let found = name[offset..].chars().next().unwrap_or_default();
-            Err((offset, format!("`{}` cannot be in a host name", found.escape_default())))
+            Err((
+                offset,
+                format!("`{}` cannot be in a host name", found.escape_default()),
+            ))
         }
     }
 }
@@ -258,7 +306,10 @@ fn check_name(name: &str) -> Result<(), (usize, String)> {
 fn port_of(text: &str, offset: usize) -> Result<u16, (usize, String)> {
     match text.parse() {
         Ok(port) if port > 0 => Ok(port),
-        _ => Err((offset, format!("expected a port from 1 to 65535, found `{}`", clip(text)))),
+        _ => Err((
+            offset,
+            format!("expected a port from 1 to 65535, found `{}`", clip(text)),
+        )),
     }
 }
 
@@ -269,13 +320,21 @@ fn clip(text: &str) -> String {
 
 /// Lines with equal keys share one machine's ports.
 fn host_key(name: &str) -> String {
-    if is_loopback(name) { "localhost".into() } else { name.into() }
+    if is_loopback(name) {
+        "localhost".into()
+    } else {
+        name.into()
+    }
 }
 
 fn is_loopback(name: &str) -> bool {
-    let v6 = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let v6 = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
     match v6 {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()),
+        Some(address) => address
+            .parse::<Ipv6Addr>()
+            .is_ok_and(|address| address.is_loopback()),
         None => name == "localhost" || name.starts_with("127."),
     }
 }
@@ -285,8 +344,12 @@ fn own_name() -> Option<&'static str> {
     static NAME: OnceLock<Option<String>> = OnceLock::new();
     let read = || {
         let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
-        let names = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
-        names.map(|name| name.trim().to_ascii_lowercase()).find(|name| !name.is_empty())
+        let names = files
+            .iter()
+            .filter_map(|file| std::fs::read_to_string(file).ok());
+        names
+            .map(|name| name.trim().to_ascii_lowercase())
+            .find(|name| !name.is_empty())
     };
     NAME.get_or_init(read).as_deref()
 }
@@ -294,7 +357,9 @@ fn own_name() -> Option<&'static str> {
 /// `node1` and `node1.example` are the same machine, `node1.a` and `node1.b` are not.
 fn is_same_name(a: &str, b: &str) -> bool {
     let begins = |long: &str, short: &str| {
-        long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.')) && !short.contains('.')
+        long.strip_prefix(short)
+            .is_some_and(|rest| rest.starts_with('.'))
+            && !short.contains('.')
     };
     a == b || begins(a, b) || begins(b, a)
 }
@@ -355,7 +420,10 @@ mod tests {
         let errors = errors(text);
         assert_eq!(errors.len(), expected.len(), "{errors:#?}");
         for (error, expected) in errors.iter().zip(expected) {
-            assert!(error.starts_with(&format!("hosts.txt:{expected}")), "{error}");
+            assert!(
+                error.starts_with(&format!("hosts.txt:{expected}")),
+                "{error}"
+            );
         }
     }
 
@@ -373,7 +441,14 @@ mod tests {
     #[test]
     fn local_lines_are_known() {
         let is_local = |name: &str| parse(name).unwrap().lines()[0].is_local();
-        for name in ["localhost", "LOCALHOST:1", "127.0.0.1", "127.8.9.1:1", "[::1]", "[0:0::1]"] {
+        for name in [
+            "localhost",
+            "LOCALHOST:1",
+            "127.0.0.1",
+            "127.8.9.1:1",
+            "[::1]",
+            "[0:0::1]",
+        ] {
             assert!(is_local(name), "{name}");
         }
         for name in ["10.0.0.1", "[fe80::1]", "surely-another.example"] {
