@@ -15,71 +15,44 @@ use petuum::wire::message::{Elements, Message, Payload, RowBatch};
 use petuum::wire::queue::{Batch, Prepared, Queue};
 
 fn main() {
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|a| !a.starts_with('-'))
-        .collect();
-    let run = |name: &str, bench: &dyn Fn() -> String| {
-        if wanted.is_empty() || wanted.iter().any(|part| name.contains(part)) {
-            let line = bench();
-            // A reader that went away wants no more lines.
-            let _ = writeln!(std::io::stdout(), "{name:<28} {line}");
-        }
+    let out = &mut std::io::stdout();
+    let mut line = |name: &str, value: f64, unit: &str| {
+        // A reader that went away wants no more lines.
+        let _ = writeln!(out, "{name:<44} {value:>10.2} {unit}");
     };
-    run("wire 64 B frames", &|| {
-        format!("{:.1} ns for both ends, no socket", frames())
-    });
-    run("tcp 64 B frames", &tcp_small);
+    line("wire: 64 B frame, both ends, no socket", frames(), "ns");
+    let (cpu, wall) = tcp_small();
+    line("tcp: 64 B frame, both ends, CPU", cpu, "ns");
+    line("tcp: 64 B frame, wall", wall, "ns");
     for kilobytes in [4, 100, 500, 10_000] {
-        run(&format!("tcp rows {kilobytes} KB"), &|| {
-            tcp_large(kilobytes * 1000, rows)
-        });
+        let (rate, cpu) = tcp_rows(kilobytes * 1000);
+        line(&format!("tcp: rows of {kilobytes} KB, floats, one way"), rate, "GB/s");
+        line("    CPU, both ends", cpu, "s/GB");
     }
     for megabytes in [1, 100] {
-        run(&format!("tcp blocks {megabytes} MiB"), &|| {
-            tcp_large(megabytes << 20, block)
-        });
+        let (rate, cpu) = tcp_blocks(megabytes << 20);
+        line(&format!("tcp: blocks of {megabytes} MiB, one way"), rate, "GB/s");
+        line("    CPU, both ends", cpu, "s/GB");
     }
-    run("tcp round trip 64 B", &|| {
-        format!("{:.1} us", tcp_round_trip())
-    });
+    line("tcp: there and back, 64 B", tcp_round_trip(), "us");
 }
 
 /// A message whose frame part is 64 bytes: 8 of header, 56 of body.
 fn small(number: u64) -> Message {
-    Message::Gather {
-        number: 100 + number % 20,
-        payload: Bytes::from_static(&[7; 54]),
-    }
+    Message::Gather { number: 100 + number % 20, payload: Bytes::from_static(&[7; 54]) }
 }
 
 fn rows(bytes: usize) -> Message {
     let (width, count) = (100, bytes / 400);
     let elements = Elements::F32(vec![0.25; width * count]);
     let rows = (0..count as u64).map(|row| row * 3).collect();
-    let batch = RowBatch {
-        table: 0,
-        rows,
-        ends: vec![],
-        columns: vec![],
-        elements,
-    };
-    Message::Updates {
-        number: 1,
-        completes: 1,
-        batches: vec![batch],
-    }
+    let batch = RowBatch { table: 0, rows, ends: vec![], columns: vec![], elements };
+    Message::Updates { number: 1, completes: 1, batches: vec![batch] }
 }
 
 fn block(bytes: usize) -> Message {
     let payload = Payload::Bytes(vec![7; bytes].into());
-    Message::Block {
-        table: 0,
-        block: 0,
-        turn: 0,
-        worker: 0,
-        payload,
-    }
+    Message::Block { table: 0, block: 0, turn: 0, worker: 0, payload }
 }
 
 /// Nanoseconds to queue, seal, check and decode one small message, in batches of 1,000.
@@ -94,12 +67,10 @@ fn frames() -> f64 {
         while queue.take(1 << 20, &mut batch) {
             batch.frames(&mut chunks);
         }
-        chunks
-            .drain(..)
-            .for_each(|chunk: Bytes| stream.extend_from_slice(&chunk));
+        chunks.drain(..).for_each(|chunk: Bytes| stream.extend_from_slice(&chunk));
         while let Ok(Some(frame)) = frame::decode(&mut stream) {
             let _ = black_box(assembler.push(frame));
-            while let Ok(Some(message)) = assembler.message() {
+            while let Ok(Some(message)) = assembler.next() {
                 black_box(message);
             }
         }
@@ -110,16 +81,11 @@ fn frames() -> f64 {
 /// Two connected ends on loopback.
 fn pair() -> [Transport; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    let hosts: Vec<String> = listeners
-        .iter()
-        .map(|l| l.local_addr().expect("an address").to_string())
-        .collect();
+    let hosts: Vec<String> =
+        listeners.iter().map(|l| l.local_addr().expect("an address").to_string()).collect();
     let threads = [0, 1].map(|rank| {
         let listener = listeners[rank as usize].try_clone().ok();
-        let setup = TcpSetup {
-            listener,
-            ..TcpSetup::new(rank, hosts.clone())
-        };
+        let setup = TcpSetup { listener, ..TcpSetup::new(rank, hosts.clone()) };
         thread::spawn(|| Transport::tcp(setup))
     });
     threads.map(|thread| thread.join().expect("no panic").expect("a connection").0)
@@ -130,11 +96,7 @@ fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit(')').next().unwrap_or_default();
     let ticks = |field: usize| -> f64 {
-        after
-            .split_whitespace()
-            .nth(field)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0.0)
+        after.split_whitespace().nth(field).and_then(|text| text.parse().ok()).unwrap_or(0.0)
     };
     (ticks(11) + ticks(12)) / 100.0
 }
@@ -165,36 +127,29 @@ fn one_way(count: u64, ahead: u64, message: impl Fn(u64) -> Message + Send) -> (
         }
     });
     let spent = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    thread::scope(|scope| {
-        ends.iter()
-            .for_each(|end| drop(scope.spawn(|| end.close())))
-    });
+    thread::scope(|scope| ends.iter().for_each(|end| drop(scope.spawn(|| end.close()))));
     spent
 }
 
-/// Small messages, as many as fit.
-fn tcp_small() -> String {
+fn tcp_small() -> (f64, f64) {
     let count = 10_000_000;
     let (wall, cpu) = one_way(count, 100_000, small);
-    let each = |seconds: f64| seconds * 1e9 / count as f64;
-    format!(
-        "{:.1} ns of CPU for both ends, {:.1} ns wall",
-        each(cpu),
-        each(wall)
-    )
+    (cpu * 1e9 / count as f64, wall * 1e9 / count as f64)
 }
 
-/// Large messages one way, 4 GB in all.
-fn tcp_large(bytes: usize, message: fn(usize) -> Message) -> String {
-    let ahead = (16_000_000 / bytes as u64).clamp(2, 64) / 2 * 2;
-    let count = 4_000_000_000 / bytes as u64 / ahead * ahead;
-    let (wall, cpu) = one_way(count, ahead, |_| message(bytes));
+fn tcp_rows(bytes: usize) -> (f64, f64) {
+    let count = 4_000_000_000 / bytes as u64 / 64 * 64;
+    let ahead = (16_000_000 / bytes as u64).clamp(2, 64);
+    let (wall, cpu) = one_way(count, ahead, |_| rows(bytes));
     let gigabytes = count as f64 * bytes as f64 / 1e9;
-    format!(
-        "{:.2} GB/s, {:.2} s of CPU a GB for both ends",
-        gigabytes / wall,
-        cpu / gigabytes
-    )
+    (gigabytes / wall, cpu / gigabytes)
+}
+
+fn tcp_blocks(bytes: usize) -> (f64, f64) {
+    let count = 4_000_000_000 / bytes as u64 / 2 * 2;
+    let (wall, cpu) = one_way(count, 2, |_| block(bytes));
+    let gigabytes = count as f64 * bytes as f64 / 1e9;
+    (gigabytes / wall, cpu / gigabytes)
 }
 
 /// Microseconds from sending a small message to its answer.
@@ -217,9 +172,6 @@ fn tcp_round_trip() -> f64 {
         }
         spent = start.elapsed();
     });
-    thread::scope(|scope| {
-        ends.iter()
-            .for_each(|end| drop(scope.spawn(|| end.close())))
-    });
+    thread::scope(|scope| ends.iter().for_each(|end| drop(scope.spawn(|| end.close()))));
     spent.as_secs_f64() * 1e6 / count as f64
 }

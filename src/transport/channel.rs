@@ -172,7 +172,7 @@ fn decode_one(frames: &[u8]) -> Result<Message, Malformed> {
     let mut assembler = Assembler::default();
     while let Some(frame) = frame::decode(&mut buffer)? {
         assembler.push(frame)?;
-        if let Some(message) = assembler.message()? {
+        if let Some(message) = assembler.next()? {
             return Ok(message);
         }
     }

@@ -260,7 +260,7 @@ impl Shared {
 pub(super) fn abort_in(frame: &Frame) -> Option<(u8, String)> {
     let mut assembler = Assembler::default();
     assembler.push(frame.clone()).ok()?;
-    while let Some(message) = assembler.message().ok()? {
+    while let Some(message) = assembler.next().ok()? {
         if let Message::Abort { status, message } = message {
             return Some((status, message));
         }

@@ -538,7 +538,7 @@ impl Inbox {
 
     /// The next message of the frame that came last.
     fn unpack(&mut self, from: Rank, shared: &Shared) -> Option<Event> {
-        match self.assemblers[from as usize].message() {
+        match self.assemblers[from as usize].next() {
             Ok(Some(message)) => {
                 self.over[from as usize] |= matches!(message, Message::Goodbye);
                 Some(Event::Message { from, message })

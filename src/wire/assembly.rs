@@ -28,7 +28,7 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Takes a frame in; call [`Assembler::message`] until it returns `None` before the next one.
+    /// Takes a frame in; call [`Assembler::next`] until it returns `None` before the next one.
     pub fn push(&mut self, frame: Frame) -> Result<(), Malformed> {
         debug_assert!(self.whole.is_none() && self.read == self.row.len());
         match frame {
@@ -48,7 +48,8 @@ impl Assembler {
 
     /// The next message of the frames so far.
     #[inline]
-    pub fn message(&mut self) -> Result<Option<Message>, Malformed> {
+    #[expect(clippy::should_implement_trait, reason = "frames may bring more after `None`")]
+    pub fn next(&mut self) -> Result<Option<Message>, Malformed> {
         if let Some((kind, body)) = self.whole.take() {
             return codec::decode(kind, &mut Reader::shared(&body, &body)).map(Some);
         }
