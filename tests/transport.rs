@@ -19,10 +19,13 @@ mod joining;
 
 /// Setups of ranks that find each other on loopback, with times for tests.
 fn setups(ranks: usize) -> Vec<TcpSetup> {
-    let listeners: Vec<TcpListener> =
-        (0..ranks).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let hosts: Vec<String> =
-        listeners.iter().map(|l| l.local_addr().unwrap().to_string()).collect();
+    let listeners: Vec<TcpListener> = (0..ranks)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let hosts: Vec<String> = listeners
+        .iter()
+        .map(|l| l.local_addr().unwrap().to_string())
+        .collect();
     let setup = |(rank, listener)| TcpSetup {
         listener: Some(listener),
         run_id: [7; 16],
@@ -44,13 +47,21 @@ fn setups(ranks: usize) -> Vec<TcpSetup> {
 type Joined = Result<(Transport, Vec<u32>)>;
 
 fn join_all(setups: Vec<TcpSetup>) -> Vec<Joined> {
-    let threads: Vec<_> =
-        setups.into_iter().map(|setup| thread::spawn(|| Transport::tcp(setup))).collect();
-    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    let threads: Vec<_> = setups
+        .into_iter()
+        .map(|setup| thread::spawn(|| Transport::tcp(setup)))
+        .collect();
+    threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .collect()
 }
 
 fn connected(setups: Vec<TcpSetup>) -> Vec<Transport> {
-    join_all(setups).into_iter().map(|joined| joined.unwrap().0).collect()
+    join_all(setups)
+        .into_iter()
+        .map(|joined| joined.unwrap().0)
+        .collect()
 }
 
 /// Runs `body` over each kind of transport with so many ranks.
@@ -66,18 +77,37 @@ fn interrupt(signal: u8) -> Message {
 
 fn rows(floats: usize) -> Message {
     let elements = Elements::F32((0..floats).map(|i| i as f32).collect());
-    let batch = RowBatch { table: 3, rows: vec![5], ends: vec![], columns: vec![], elements };
-    Message::Rows { number: 1, covers: 1, stamp: -1, complete: true, included: 9, batches: vec![batch] }
+    let batch = RowBatch {
+        table: 3,
+        rows: vec![5],
+        ends: vec![],
+        columns: vec![],
+        elements,
+    };
+    Message::Rows {
+        number: 1,
+        covers: 1,
+        stamp: -1,
+        complete: true,
+        included: 9,
+        batches: vec![batch],
+    }
 }
 
 fn gather(number: u64, bytes: usize) -> Message {
-    Message::Gather { number, payload: Bytes::from(vec![number as u8; bytes]) }
+    Message::Gather {
+        number,
+        payload: Bytes::from(vec![number as u8; bytes]),
+    }
 }
 
 /// The next message, which must come from `from`.
 fn message(end: &Transport, from: Rank) -> Message {
     match end.receive() {
-        Event::Message { from: sender, message } if sender == from => message,
+        Event::Message {
+            from: sender,
+            message,
+        } if sender == from => message,
         event => panic!("expected a message from {from}: {event:?}"),
     }
 }
@@ -96,8 +126,13 @@ fn failure(joined: Joined) -> (u8, String) {
 }
 
 fn close_all(ends: Vec<Transport>) {
-    let closing = ends.into_iter().map(|end| thread::spawn(move || end.close()));
-    closing.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join().unwrap());
+    let closing = ends
+        .into_iter()
+        .map(|end| thread::spawn(move || end.close()));
+    closing
+        .collect::<Vec<_>>()
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
@@ -106,14 +141,20 @@ fn messages_of_all_sizes_arrive_in_order_from_everybody() {
         let sizes = [0, 1, 100, 4096, 17_000, 530_000, 3_000_000, 10];
         for (rank, end) in (0..).zip(&ends) {
             for (number, bytes) in (0..).zip(sizes) {
-                (0..3).filter(|to| *to != rank).for_each(|to| end.send(to, gather(number, bytes)));
+                (0..3)
+                    .filter(|to| *to != rank)
+                    .for_each(|to| end.send(to, gather(number, bytes)));
             }
         }
         for (rank, end) in (0..3).zip(&ends) {
             let mut next = [0u64; 3];
             for _ in 0..2 * sizes.len() {
-                let Event::Message { from, message } = end.receive() else { panic!() };
-                let Message::Gather { number, payload } = message else { panic!() };
+                let Event::Message { from, message } = end.receive() else {
+                    panic!()
+                };
+                let Message::Gather { number, payload } = message else {
+                    panic!()
+                };
                 assert_ne!(from, rank);
                 assert_eq!(number, next[from as usize]);
                 assert_eq!(payload, vec![number as u8; sizes[number as usize]]);
@@ -133,13 +174,20 @@ fn many_threads_send_at_once() {
                 let end = &ends[0];
                 scope.spawn(move || {
                     for i in 0..each {
-                        end.send(1, Message::Refresh { number: sender << 32 | i });
+                        end.send(
+                            1,
+                            Message::Refresh {
+                                number: sender << 32 | i,
+                            },
+                        );
                     }
                 });
             }
             let mut next = [0; 4];
             for _ in 0..4 * each {
-                let Message::Refresh { number } = message(&ends[1], 0) else { panic!() };
+                let Message::Refresh { number } = message(&ends[1], 0) else {
+                    panic!()
+                };
                 assert_eq!(number & 0xffff_ffff, next[(number >> 32) as usize]);
                 next[(number >> 32) as usize] += 1;
             }
@@ -176,7 +224,10 @@ fn goodbye_comes_last_and_is_no_loss() {
         drop(first);
         let both = [message(&second, 0), message(&second, 0)];
         assert!(both.iter().any(|m| matches!(m, Message::Gather { .. })));
-        assert!(both.iter().any(|m| matches!(m, Message::Interrupt { signal: 2 })));
+        assert!(
+            both.iter()
+                .any(|m| matches!(m, Message::Interrupt { signal: 2 }))
+        );
         assert!(matches!(message(&second, 0), Message::Goodbye));
         second.send(0, rows(10));
         second.close();
@@ -194,7 +245,10 @@ fn an_end_that_is_dropped_is_lost_at_once() {
         assert_eq!(lost(&ends[1], 1), "closed the connection");
         ends[0].send(1, interrupt(2));
         ends[0].send(2, interrupt(2));
-        assert!(matches!(message(&ends[1], 0), Message::Interrupt { signal: 2 }));
+        assert!(matches!(
+            message(&ends[1], 0),
+            Message::Interrupt { signal: 2 }
+        ));
         close_all(ends);
     });
 }
@@ -203,7 +257,10 @@ fn an_end_that_is_dropped_is_lost_at_once() {
 fn one_rank_alone_speaks_to_itself_and_closes() {
     over_all(1, |ends| {
         ends[0].send(0, interrupt(2));
-        assert!(matches!(message(&ends[0], 0), Message::Interrupt { signal: 2 }));
+        assert!(matches!(
+            message(&ends[0], 0),
+            Message::Interrupt { signal: 2 }
+        ));
         assert_eq!(ends[0].bytes(), [0, 0]);
         ends[0].close();
         assert!(matches!(ends[0].receive(), Event::Closed));
@@ -212,10 +269,18 @@ fn one_rank_alone_speaks_to_itself_and_closes() {
 
 #[test]
 fn values_stay_values_within_a_process_only() {
-    let block = |payload| Message::Block { table: 0, block: 1, turn: 2, worker: 3, payload };
+    let block = |payload| Message::Block {
+        table: 0,
+        block: 1,
+        turn: 2,
+        worker: 3,
+        payload,
+    };
     over_all(2, |ends| {
         ends[0].send(1, block(Payload::value(Text("words".into()))));
-        let Message::Block { payload, .. } = message(&ends[1], 0) else { panic!() };
+        let Message::Block { payload, .. } = message(&ends[1], 0) else {
+            panic!()
+        };
         assert_eq!(
             matches!(payload, Payload::Value(_)),
             matches!(ends[0], Transport::Local(_))
@@ -242,11 +307,19 @@ fn bytes_are_counted_on_both_ends() {
     ends[0].send(1, rows(1000));
     message(&ends[1], 0);
     assert_eq!(ends[0].bytes()[0], ends[1].bytes()[1]);
-    assert!((4000..4100).contains(&ends[0].bytes()[0]), "{:?}", ends[0].bytes());
+    assert!(
+        (4000..4100).contains(&ends[0].bytes()[0]),
+        "{:?}",
+        ends[0].bytes()
+    );
     let ends = connected(setups(2));
     ends[0].send(1, rows(1_000_000));
     message(&ends[1], 0);
-    assert!((4_000_000..4_010_000).contains(&ends[1].bytes()[1]), "{:?}", ends[1].bytes());
+    assert!(
+        (4_000_000..4_010_000).contains(&ends[1].bytes()[1]),
+        "{:?}",
+        ends[1].bytes()
+    );
     close_all(ends);
 }
 
@@ -262,8 +335,20 @@ fn an_abort_reaches_the_living_although_one_is_stuck() {
         end.send(2, gather(0, 64 << 20));
     }
     ends[0].send(1, gather(1, 64 << 20));
-    ends[0].send(1, Message::Abort { status: 3, message: "diverged".into() });
-    ends[0].send(2, Message::Abort { status: 3, message: "diverged".into() });
+    ends[0].send(
+        1,
+        Message::Abort {
+            status: 3,
+            message: "diverged".into(),
+        },
+    );
+    ends[0].send(
+        2,
+        Message::Abort {
+            status: 3,
+            message: "diverged".into(),
+        },
+    );
     let closing = thread::spawn({
         let mut ends = ends;
         let second = ends.pop().unwrap();
@@ -275,7 +360,10 @@ fn an_abort_reaches_the_living_although_one_is_stuck() {
     let second = closing.join().unwrap();
     loop {
         match second.receive() {
-            Event::Message { message: Message::Abort { status: 3, .. }, .. } => break,
+            Event::Message {
+                message: Message::Abort { status: 3, .. },
+                ..
+            } => break,
             Event::Message { .. } | Event::Lost { rank: 2, .. } => {}
             event => panic!("{event:?}"),
         }
@@ -348,11 +436,15 @@ impl Silent {
             options: setup.options.clone(),
             secret: setup.secret.clone(),
         };
-        let mut streams: Vec<TcpStream> =
-            (0..setup.rank).map(|rank| shake_hands(&identity, rank)).collect();
+        let mut streams: Vec<TcpStream> = (0..setup.rank)
+            .map(|rank| shake_hands(&identity, rank))
+            .collect();
         let stream = streams.remove(0);
         std::mem::forget(streams);
-        Silent { stream, _listener: setup.listener.take() }
+        Silent {
+            stream,
+            _listener: setup.listener.take(),
+        }
     }
 }
 

@@ -68,7 +68,10 @@ pub(super) fn connect(
     let rank = settings
         .rank
         .ok_or_else(|| Error::Bug("a rank without a number".into()))?;
-    if let Some(ranks) = settings.ranks.filter(|ranks| *ranks as usize != lines.len()) {
+    if let Some(ranks) = settings
+        .ranks
+        .filter(|ranks| *ranks as usize != lines.len())
+    {
         return Err(Error::Usage(format!(
             "{} has {} hosts, but the job scheduler started {ranks} ranks: one line for each is \
              needed",

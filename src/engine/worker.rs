@@ -136,7 +136,8 @@ impl<'a> Worker<'a> {
         value: B,
     ) -> Result<()> {
         let payload = Payload::value(value);
-        self.node.hand_over(table, block, turn, to, payload, &mut self.out)?;
+        self.node
+            .hand_over(table, block, turn, to, payload, &mut self.out)?;
         self.link.send_all(&mut self.out);
         self.link.board.notify();
         Ok(())

@@ -48,7 +48,10 @@ impl Assembler {
 
     /// The next message of the frames so far.
     #[inline]
-    #[expect(clippy::should_implement_trait, reason = "frames may bring more after `None`")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "frames may bring more after `None`"
+    )]
     pub fn next(&mut self) -> Result<Option<Message>, Malformed> {
         if let Some((kind, body)) = self.whole.take() {
             return codec::decode(kind, &mut Reader::shared(&body, &body)).map(Some);
