@@ -134,13 +134,12 @@ impl<'a> Worker<'a> {
         turn: u64,
         to: WorkerId,
         value: B,
-    ) -> Result<()> {
+    ) {
         let payload = Payload::value(value);
         self.node
-            .hand_over(table, block, turn, to, payload, &mut self.out)?;
+            .hand_over(table, block, turn, to, payload, &mut self.out);
         self.link.send_all(&mut self.out);
         self.link.board.notify();
-        Ok(())
     }
 
     /// Runs `work` without counting its time as training: evaluation that needs to sit inside
