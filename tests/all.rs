@@ -21,3 +21,5 @@ mod wire;
 mod cli;
 // The house rules: order of the floors, walls, sizes, and that what documents name exists.
 mod tidy;
+// Real processes on the loopback: killed, frozen, misled, disturbed.
+mod faults;

@@ -90,7 +90,7 @@ fn an_eager_push_brings_what_others_have_changed_and_nothing_else() {
     clients[0].inc(0, 6, &[1.0f32, 1.0]);
     clients[1].inc(0, 2, &[1.0f32, 1.0]);
     clients[0].clock(&mut out);
-    assert_eq!(deliver(&nodes, 0, std::mem::take(&mut out)), []);
+    assert_eq!(deliver(&nodes, 0, std::mem::take(&mut out)), [0u64; 0]);
     clients[1].clock(&mut out);
     // Row 6 is nobody's, and worker 1 knows its own change of row 2.
     assert_eq!(deliver(&nodes, 1, std::mem::take(&mut out)), [0]);

@@ -22,7 +22,7 @@ pub struct Options {
     #[command(flatten)]
     pub documents: CorpusFlags,
 
-    /// Number of topics [default: 100; for the built-in sample its planted 8]
+    /// Number of topics [default: 100; for the built-in sample 10]
     #[arg(short = 'k', long, value_name = "K", value_parser = whole(1..=TOPICS_MAX))]
     pub topics: Option<u32>,
 
