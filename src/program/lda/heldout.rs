@@ -20,7 +20,7 @@ use crate::math::special::Sum;
 
 use super::block::Block;
 use super::documents::Documents;
-use super::partition::Partition;
+use crate::scheduler::partition::Partition;
 use super::sampler::Sampler;
 use super::tokens::{Tokens, Topics};
 

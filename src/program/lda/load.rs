@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::heldout::is_held_out;
 use super::options::{Options, Parallel};
 use super::part::Part;
-use super::partition::Partition;
+use crate::scheduler::partition::Partition;
 use super::sampler::Sampler;
 use super::{DATA_TURNS, Setup};
 use crate::data::{Corpus, Tally, load_corpus, load_corpus_bytes};

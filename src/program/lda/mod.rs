@@ -23,7 +23,6 @@
 //! | file | what |
 //! |---|---|
 //! | `options.rs` | the flags |
-//! | `partition.rs` | the vocabulary as blocks of equal work |
 //! | `block.rs` | the sparse counts n_wk of a block, in the bytes that travel |
 //! | `documents.rs` | the sparse counts n_dk |
 //! | `tokens.rs` | a worker's tokens in the order in which words come by |
@@ -47,7 +46,6 @@ mod likelihood;
 mod load;
 mod options;
 mod part;
-mod partition;
 mod sampler;
 mod save;
 mod statistics;
@@ -72,7 +70,7 @@ use super::About;
 use block::Block;
 pub use options::{Options, Parallel};
 use part::Part;
-use partition::Partition;
+use crate::scheduler::partition::Partition;
 use statistics::Statistics;
 
 /// What the command line says about this recipe.
@@ -153,7 +151,7 @@ impl Program for Lda {
             partition,
             ..
         } = &self.setup;
-        let (width, rows) = (*width, partition.words() as u64);
+        let (width, rows) = (*width, partition.variables() as u64);
         let shared = |rows, element, sparse| TableKind::Shared {
             rows,
             width,
@@ -209,7 +207,7 @@ impl Program for Lda {
 
     fn objective(&self, partials: &[Statistics]) -> Result<Objective> {
         let all = Statistics::fold(partials);
-        let beta_sum = self.options.beta * self.setup.partition.words() as f64;
+        let beta_sum = self.options.beta * self.setup.partition.variables() as f64;
         let value = likelihood::joint(&all, self.options.beta, beta_sum);
         let tokens = all.lengths.total();
         let per_token = (tokens > 0).then(|| value / tokens as f64);
@@ -363,7 +361,7 @@ impl Lda {
             let words = &part.positions[self.segment(part, task.first..task.end)];
             let mut rows: Vec<u64> = words
                 .iter()
-                .map(|&p| u64::from(partition.word(p)))
+                .map(|&p| u64::from(partition.variable(p)))
                 .collect();
             rows.sort_unstable();
             worker.prefetch(WORDS, &rows);
@@ -374,7 +372,7 @@ impl Lda {
         let (mut row, mut changes) = (vec![], vec![]);
         for index in self.segment(part, task.turn..task.turn + 1) {
             let position = part.positions[index];
-            let word = u64::from(partition.word(position));
+            let word = u64::from(partition.variable(position));
             row.clear();
             worker.read_sparse(WORDS, word, |topic, count| row.push((topic, count)))?;
             part.add_restored(index, &mut row);

@@ -8,7 +8,7 @@ use crate::math::rng::Rng;
 use super::block::{Block, Writer};
 use super::documents::Documents;
 use super::heldout::HeldOut;
-use super::partition::Partition;
+use crate::scheduler::partition::Partition;
 use super::sampler::Sampler;
 use super::statistics::{BlockStatistics, Statistics};
 use super::tokens::{Tokens, Topics};

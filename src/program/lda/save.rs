@@ -76,15 +76,15 @@ impl Counts {
                 )));
             }
         }
-        let mut offsets = vec![0u64; partition.words() + 1];
+        let mut offsets = vec![0u64; partition.variables() + 1];
         let rows = || whole.iter().flat_map(Block::rows).zip(0..);
         for (row, position) in rows() {
-            offsets[partition.word(position) as usize + 1] = row.count() as u64;
+            offsets[partition.variable(position) as usize + 1] = row.count() as u64;
         }
-        for word in 0..partition.words() {
+        for word in 0..partition.variables() {
             offsets[word + 1] += offsets[word];
         }
-        let entries = offsets[partition.words()] as usize;
+        let entries = offsets[partition.variables()] as usize;
         let mut counts = Counts {
             offsets,
             topics: vec![0; entries],
@@ -92,7 +92,7 @@ impl Counts {
             totals: vec![0; setup.topics as usize],
         };
         for (row, position) in rows() {
-            let start = counts.offsets[partition.word(position) as usize] as usize;
+            let start = counts.offsets[partition.variable(position) as usize] as usize;
             for (entry, (topic, count)) in (start..).zip(row) {
                 counts.topics[entry] = topic;
                 counts.counts[entry] = count;

@@ -4,7 +4,7 @@ use super::block::Block;
 use super::documents::Documents;
 use super::likelihood::{joint, perplexity};
 use super::part::Part;
-use super::partition::Partition;
+use crate::scheduler::partition::Partition;
 use super::sampler::Sampler;
 use super::statistics::Statistics;
 use crate::math::rng::Rng;
@@ -120,7 +120,7 @@ impl Ring {
     }
 
     pub(super) fn joint(&mut self) -> f64 {
-        let beta_sum = self.beta * self.partition.words() as f64;
+        let beta_sum = self.beta * self.partition.variables() as f64;
         joint(&self.fold(), self.beta, beta_sum)
     }
 
@@ -138,7 +138,7 @@ impl Ring {
                         (0..part.documents.count()).find(|&d| part.documents.handle(d) == handle);
                     all.push((
                         first + d.unwrap(),
-                        self.partition.word(position),
+                        self.partition.variable(position),
                         topics[token],
                     ));
                 }
@@ -363,7 +363,7 @@ fn draws_follow_the_closed_form() {
         for index in [0, 3, part.tokens.positions().len() - 1] {
             let observed = drawn(part, &ring.partition, &ring.blocks, index, 20_000);
             // The token's own assignment is the first of its word in `all`.
-            let word = ring.partition.word(part.tokens.word(index).0);
+            let word = ring.partition.variable(part.tokens.word(index).0);
             let at = all.iter().position(|&(_, w, _)| w == word).unwrap();
             let (document, _, old) = all[at];
             let count = |f: &dyn Fn(usize, u32, u32) -> bool| {

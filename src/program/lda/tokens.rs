@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 
 use super::documents::{Documents, Handle};
-use super::partition::Partition;
+use crate::scheduler::partition::Partition;
 
 /// A topic number in as many bytes as it needs; the largest value means "none yet".
 pub(super) trait Cell: Copy {
@@ -95,7 +95,7 @@ impl Tokens {
         visit: impl Fn(&mut dyn FnMut(usize, u32, u32)),
     ) -> Result<Tokens> {
         let mut tokens = 0u64;
-        let mut next = vec![0u32; partition.words()];
+        let mut next = vec![0u32; partition.variables()];
         visit(&mut |_, word, count| {
             tokens += u64::from(count);
             let times = &mut next[partition.position(word) as usize];
@@ -219,7 +219,7 @@ mod tests {
             for index in tokens.words(partition.block(block)) {
                 let (position, range) = tokens.word(index);
                 for token in range {
-                    seen.push((partition.word(position), tokens.documents[token]));
+                    seen.push((partition.variable(position), tokens.documents[token]));
                 }
             }
         }

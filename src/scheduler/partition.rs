@@ -1,27 +1,27 @@
-//! Which words travel together: the vocabulary cut into blocks of equal work.
+//! Which variables travel together: a model side cut into blocks of equal work.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
-/// The vocabulary as blocks. A word's *position* is its place when all words are listed block by
-/// block; a block is a range of positions.
+/// Variables (words, items, users) as blocks. A variable's *position* is its place when all are
+/// listed block by block; a block is a range of positions.
 ///
-/// Every rank computes the same partition from the same global word frequencies.
+/// Every rank computes the same partition from the same global frequencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Partition {
-    /// The word at each position: ascending within a block.
+pub struct Partition {
+    /// The variable at each position: ascending within a block.
     order: Vec<u32>,
-    /// The position of each word.
+    /// The position of each variable.
     positions: Vec<u32>,
     /// The position after each block's last.
     ends: Vec<u32>,
 }
 
 impl Partition {
-    /// Deals words out to `blocks` blocks, the most frequent first, each to the block that has the
-    /// fewest tokens so far (Graham's LPT rule: at worst 4/3 of the best balance).
-    pub(super) fn balanced(frequencies: &[u64], blocks: u32) -> Partition {
+    /// Deals variables out to `blocks` blocks, the most frequent first, each to the block that has
+    /// the least work so far (Graham's LPT rule: at worst 4/3 of the best balance).
+    pub fn balanced(frequencies: &[u64], blocks: u32) -> Partition {
         let mut words: Vec<u32> = (0..frequencies.len() as u32).collect();
         words.sort_by_key(|&word| (Reverse(frequencies[word as usize]), word));
         let mut lightest: BinaryHeap<_> = (0..blocks.max(1))
@@ -66,17 +66,17 @@ impl Partition {
     }
 
     /// Number of blocks.
-    pub(super) fn blocks(&self) -> u32 {
+    pub fn blocks(&self) -> u32 {
         self.ends.len() as u32
     }
 
-    /// Number of words.
-    pub(super) fn words(&self) -> usize {
+    /// Number of variables.
+    pub fn variables(&self) -> usize {
         self.order.len()
     }
 
     /// The positions of a block.
-    pub(super) fn block(&self, block: u32) -> Range<u32> {
+    pub fn block(&self, block: u32) -> Range<u32> {
         let start = if block == 0 {
             0
         } else {
@@ -85,14 +85,14 @@ impl Partition {
         start..self.ends[block as usize]
     }
 
-    /// The word at a position.
-    pub(super) fn word(&self, position: u32) -> u32 {
+    /// The variable at a position.
+    pub fn variable(&self, position: u32) -> u32 {
         self.order[position as usize]
     }
 
-    /// The position of a word.
-    pub(super) fn position(&self, word: u32) -> u32 {
-        self.positions[word as usize]
+    /// The position of a variable.
+    pub fn position(&self, variable: u32) -> u32 {
+        self.positions[variable as usize]
     }
 }
 
@@ -107,7 +107,10 @@ mod tests {
         let mut seen = vec![false; 5000];
         let mut weights = vec![];
         for block in 0..7 {
-            let words: Vec<u32> = partition.block(block).map(|p| partition.word(p)).collect();
+            let words: Vec<u32> = partition
+                .block(block)
+                .map(|p| partition.variable(p))
+                .collect();
             assert!(words.is_sorted());
             weights.push(words.iter().map(|&w| frequencies[w as usize]).sum::<u64>());
             for word in words {
@@ -115,7 +118,7 @@ mod tests {
             }
         }
         assert!(seen.iter().all(|s| *s));
-        assert!((0..5000).all(|w| partition.word(partition.position(w)) == w));
+        assert!((0..5000).all(|w| partition.variable(partition.position(w)) == w));
         let (min, max) = (weights.iter().min(), weights.iter().max());
         assert!(max.unwrap() - min.unwrap() < 50, "{weights:?}");
     }
