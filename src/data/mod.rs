@@ -14,6 +14,7 @@
 //! | `rows`, `corpus`, `vocabulary` | documents in memory |
 //! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
 //! | `load` | from the user's paths to a corpus |
+//! | `ids`, `ratings` | names of users and items; who rated what |
 //!
 //! The files up to `field` know nothing of documents; readers of other data stand on them too.
 
@@ -35,10 +36,14 @@ mod corpus;
 mod cache;
 mod cache_write;
 mod load;
+mod ids;
+mod ratings;
 
 pub use cache_write::write_cache;
 pub use corpus::{Corpus, Tally, Totals, WORDS_MAX};
 pub use format::Format;
+pub use ids::{Ids, NO_ROW};
 pub use load::{CorpusOptions, load_corpus, load_corpus_bytes};
+pub use ratings::{Pieces, Rating, Ratings, RatingsOptions, load_ratings, load_ratings_bytes};
 pub use share::Share;
 pub use vocabulary::Vocabulary;

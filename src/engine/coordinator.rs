@@ -113,7 +113,7 @@ pub(super) struct Coordinator<'a, P: Program> {
     finals: Vec<Option<Report>>,
     checkpoints: BTreeMap<Clock, Vec<bool>>,
     interval: Interval,
-    previous: Option<f64>,
+    previous: Option<Objective>,
     /// Times until the clock folded last.
     elapsed: Elapsed,
     recorded: Option<Clock>,
@@ -248,8 +248,8 @@ impl<'a, P: Program> Coordinator<'a, P> {
         });
         self.link.board.post_verdict(clock, verdict);
         self.next = clock + 1;
-        self.notes
-            .progress(clock + 1, self.plan.clocks, self.previous);
+        let value = self.previous.as_ref().map(|objective| objective.value);
+        self.notes.progress(clock + 1, self.plan.clocks, value);
         Ok(())
     }
 
@@ -294,10 +294,10 @@ impl<'a, P: Program> Coordinator<'a, P> {
             self.stop(clock);
         }
         self.check_finite(clock, objective.value)?;
-        if self.reached(objective.value) {
+        if self.reached(objective) {
             self.stop(clock);
         }
-        self.previous = Some(objective.value);
+        self.previous = Some(objective.clone());
         Ok(())
     }
 
@@ -338,18 +338,16 @@ impl<'a, P: Program> Coordinator<'a, P> {
         )))
     }
 
-    fn reached(&self, value: f64) -> bool {
+    fn reached(&self, now: &Objective) -> bool {
         let good_enough = self.settings.target.is_some_and(|target| {
             if self.program.maximises() {
-                value >= target
+                now.value >= target
             } else {
-                value <= target
+                now.value <= target
             }
         });
-        let settled = match (self.settings.tolerance, self.previous) {
-            (Some(tolerance), Some(previous)) => {
-                (value - previous).abs() <= tolerance * previous.abs().max(f64::MIN_POSITIVE)
-            }
+        let settled = match (self.settings.tolerance, &self.previous) {
+            (Some(tolerance), Some(before)) => self.program.settled(before, now, tolerance),
             _ => false,
         };
         good_enough || settled

@@ -76,6 +76,13 @@ pub trait Program: Send + Sync + 'static {
     /// Folds the shares of all workers, in worker order.
     fn objective(&self, partials: &[Self::Partial]) -> Result<Objective>;
 
+    /// True if the run has converged by `--tolerance`, given two records that follow each other. By
+    /// default: the objective changed by no more than this part of itself.
+    fn settled(&self, before: &Objective, now: &Objective, tolerance: f64) -> bool {
+        let (before, now) = (before.value, now.value);
+        (now - before).abs() <= tolerance * before.abs().max(f64::MIN_POSITIVE)
+    }
+
     /// True if the partials of `clock` are wanted by `pull` although no objective is due.
     fn pulls(&self, _clock: Clock) -> bool {
         false

@@ -6,10 +6,12 @@
 //! | [`rng`] | seeded random streams, one per (seed, worker, clock, stream) |
 //! | [`special`] | ln Γ, ψ, and compensated sums |
 //! | [`ftree`] | a discrete distribution whose weights change: draw and change in O(log n) |
+//! | [`factors`] | rows of factors, and the inner loops of matrix factorisation |
 //! | [`varint`] | unsigned integers in as few bytes as they need |
 
 pub mod prefetch;
 pub mod rng;
 pub mod special;
 pub mod ftree;
+pub mod factors;
 pub mod varint;

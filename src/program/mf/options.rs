@@ -1,0 +1,66 @@
+//! The flags of `petuum mf`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::program::flag::{above, real, whole};
+
+/// Most factors.
+const FACTORS_MAX: u32 = 65_536;
+/// Factors where the user does not say, and those that are planted in the built-in sample.
+const USUAL: u32 = 32;
+const SAMPLE: u32 = 5;
+
+/// The flags.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Ratings: files, folders (their files in name order), or - for standard input
+    ///
+    /// Files that end in .gz or .zst are read as they are. Every line is an observation of its own,
+    /// also where a user rates an item twice.
+    pub data: Vec<PathBuf>,
+
+    /// Number of factors of each user and each item [default: 32; for the built-in sample 5]
+    #[arg(short = 'k', long, value_name = "K", value_parser = whole(1..=FACTORS_MAX))]
+    pub factors: Option<u32>,
+
+    /// λ: weight of the squared factors and biases, once per rating
+    #[arg(long, value_name = "L", default_value_t = 0.05, value_parser = real(0.0..))]
+    pub regularization: f64,
+
+    /// Length of the first steps, whatever the scale of the ratings
+    #[arg(long, value_name = "R", default_value_t = 0.3, value_parser = above(0.0))]
+    pub learning_rate: f64,
+
+    /// Ratings to predict: file or folder
+    ///
+    /// Where the user or the item has no training ratings, the prediction is the mean and the bias
+    /// that is known.
+    #[arg(long, value_name = "FILE")]
+    pub test: Option<PathBuf>,
+
+    /// Part of the ratings that is kept out and predicted [default: 0.1, without --test]
+    #[arg(long, value_name = "PART", conflicts_with = "test", value_parser = real(0.0..1.0))]
+    pub holdout: Option<f64>,
+
+    /// Predict from the mean and the factors alone
+    #[arg(long)]
+    pub no_bias: bool,
+
+    /// Keep all factors at 0 or above
+    #[arg(long)]
+    pub nonnegative: bool,
+
+    /// Least number of item blocks for each worker; with 2, one travels while the other is worked on
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole(1..=1024u32))]
+    pub blocks_per_worker: u32,
+}
+
+impl Options {
+    /// The number of factors.
+    pub(super) fn rank(&self) -> usize {
+        let usual = if self.data.is_empty() { SAMPLE } else { USUAL };
+        self.factors.unwrap_or(usual) as usize
+    }
+}

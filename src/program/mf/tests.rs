@@ -1,0 +1,378 @@
+//! Whole runs: the objective against the model on disk, determinism, quality on planted ratings.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use tempfile::TempDir;
+
+use super::{Mf, Options};
+use crate::engine::{InProcess, Settings, run_in_process};
+use crate::math::rng::Rng;
+use crate::ps::Consistency;
+use crate::report::{Notes, Record, RecordForm};
+use crate::snapshot::{Tensor, read_tensors, take};
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+}
+
+fn options(line: &str) -> Options {
+    Line::parse_from(std::iter::once("mf").chain(line.split_whitespace())).options
+}
+
+fn settings(clocks: u64) -> Settings {
+    Settings {
+        program: "mf",
+        workers: None,
+        shards: 1,
+        hosts: None,
+        rank: None,
+        ranks: None,
+        secret_file: None,
+        connect_timeout: 30.0,
+        consistency: Consistency::Bsp,
+        staleness: 0,
+        clocks: Some(clocks),
+        time_limit: None,
+        tolerance: None,
+        target: None,
+        clocks_per_pass: 1,
+        evaluate_every: 1,
+        seed: 1,
+        output: None,
+        force: false,
+        checkpoint: None,
+        checkpoint_every: 1,
+        resume: false,
+        records: RecordForm::Csv,
+        quiet: true,
+        canonical: String::new(),
+        canonical_result: String::new(),
+        options: Default::default(),
+    }
+}
+
+fn train(line: &str, ranks: u32, workers: u32, settings: &Settings) -> Vec<Record> {
+    let options = options(line);
+    let make = || Ok(Mf::new(options.clone()));
+    run_in_process(InProcess::Coded, ranks, workers, settings, make).unwrap()
+}
+
+/// What does not depend on the wall clock or the network.
+fn values(records: &[Record]) -> Vec<(u64, f64, Vec<Option<f64>>)> {
+    let value = |record: &Record| (record.clock, record.objective, record.columns.clone());
+    records.iter().map(value).collect()
+}
+
+fn last_column(records: &[Record], column: usize) -> f64 {
+    records.last().unwrap().columns[column].unwrap()
+}
+
+/// Planted ratings in a folder: `ratings.p.tsv` and `test.p.tsv`.
+fn planted(line: &str) -> TempDir {
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: super::generate::Options,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("g --name p -o {} {line}", folder.path().display());
+    let options = Line::parse_from(line.split_whitespace()).options;
+    let notes = Notes::new(true, false, Box::new(std::io::sink()));
+    super::generate::run(options, &notes).unwrap();
+    folder
+}
+
+fn small() -> TempDir {
+    planted("--ratings 60000 --users 1000 --items 300 -k 4 --noise 0.5")
+}
+
+fn files(folder: &Path) -> String {
+    let path = |kind: &str| folder.join(format!("{kind}.p.tsv")).display().to_string();
+    format!("{} --test {}", path("ratings"), path("test"))
+}
+
+/// The RMSE of the planted model itself on the test ratings.
+fn reachable(folder: &Path) -> f64 {
+    let text = fs::read_to_string(folder.join("planted.p.txt")).unwrap();
+    text.trim_end().rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+struct Saved {
+    tensors: Vec<Tensor>,
+    ids: [Vec<String>; 2],
+}
+
+impl Saved {
+    fn read(folder: &Path) -> Saved {
+        let ids = ["users.txt", "items.txt"].map(|name| {
+            let text = fs::read_to_string(folder.join(name)).unwrap();
+            text.lines().map(str::to_owned).collect()
+        });
+        let tensors = read_tensors(&folder.join("model.safetensors")).unwrap();
+        Saved { tensors, ids }
+    }
+
+    fn floats(&self, name: &str) -> Vec<f64> {
+        let tensor = take(&mut self.tensors.clone(), name).unwrap();
+        let values = tensor.values::<f32>().unwrap();
+        values.into_iter().map(f64::from).collect()
+    }
+
+    fn mean(&self) -> f64 {
+        take(&mut self.tensors.clone(), "mean").unwrap().values::<f64>().unwrap()[0]
+    }
+}
+
+fn triples(path: &Path) -> Vec<(String, String, f64)> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            (fields[0].into(), fields[1].into(), fields[2].parse().unwrap())
+        })
+        .collect()
+}
+
+/// Objective, train and test RMSE from the model on disk and the files, by the formula.
+fn by_formula(saved: &Saved, train: &Path, test: &Path, lambda: f64) -> [f64; 3] {
+    let [p, q, b, c] = ["user_factors", "item_factors", "user_biases", "item_biases"]
+        .map(|name| saved.floats(name));
+    let k = p.len() / b.len();
+    let square = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>();
+    let error = |path: &Path, penalise: bool| {
+        let (mut squares, mut penalty, all) = (0.0, 0.0, triples(path));
+        for (user, item, rating) in &all {
+            let find = |side: usize, id: &String| saved.ids[side].iter().position(|x| x == id);
+            let (user, item) = (find(0, user), find(1, item));
+            let row = |factors: &[f64], at: Option<usize>| match at {
+                Some(at) => factors[at * k..(at + 1) * k].to_vec(),
+                None => vec![0.0; k],
+            };
+            let bias = |biases: &[f64], at: Option<usize>| at.map_or(0.0, |at| biases[at]);
+            let (p, q, b, c) = (row(&p, user), row(&q, item), bias(&b, user), bias(&c, item));
+            let product: f64 = p.iter().zip(&q).map(|(p, q)| p * q).sum();
+            squares += (rating - saved.mean() - b - c - product).powi(2);
+            // n_u and n_i times the squares: once per rating.
+            penalty += lambda * (square(&p) + square(&q) + b * b + c * c);
+        }
+        let rmse = (squares / all.len() as f64).sqrt();
+        (if penalise { squares + penalty } else { squares }, rmse)
+    };
+    let (objective, train_rmse) = error(train, true);
+    [objective, train_rmse, error(test, false).1]
+}
+
+#[test]
+fn the_objective_is_that_of_the_saved_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, test) = (folder.path().join("r.tsv"), folder.path().join("t.tsv"));
+    let mut rng = Rng::stream(3, 0, 0, 0);
+    let line = |users: u64, items: u64, rng: &mut Rng| {
+        let (user, item) = (rng.below(users), rng.below(items));
+        format!("u{user}\t{item}\t{}\n", 20 * (1 + rng.below(5)))
+    };
+    let text: String = (0..400).map(|_| line(25, 18, &mut rng)).collect();
+    fs::write(&data, text).unwrap();
+    // Users and items that are only here are predicted as well.
+    let text: String = (0..60).map(|_| line(30, 22, &mut rng)).collect();
+    fs::write(&test, text).unwrap();
+    for (ranks, workers, flags) in [
+        (1, 1, "-k 5"),
+        (1, 3, "-k 17 --no-bias"),
+        (2, 2, "-k 33 --nonnegative --blocks-per-worker 1"),
+    ] {
+        let model = folder.path().join(format!("model{ranks}{workers}"));
+        let settings = Settings {
+            output: Some(model.clone()),
+            ..settings(4)
+        };
+        let (data, test) = (data.display(), test.display());
+        let line = format!("{data} --test {test} --regularization 0.2 {flags}");
+        let records = train(&line, ranks, workers, &settings);
+        let saved = Saved::read(&model);
+        let (data, test) = (data.to_string(), test.to_string());
+        let [objective, train_rmse, test_rmse] =
+            by_formula(&saved, Path::new(&data), Path::new(&test), 0.2);
+        let record = records.last().unwrap();
+        assert_eq!(record.clock, 4);
+        for (said, found) in [
+            (record.objective, objective),
+            (last_column(&records, 0), train_rmse),
+            (last_column(&records, 1), test_rmse),
+        ] {
+            assert!((said / found - 1.0).abs() < 1e-5, "{flags}: {said} {found}");
+        }
+        let biased = saved.floats("user_biases").iter().any(|b| *b != 0.0);
+        assert_eq!(biased, !flags.contains("--no-bias"));
+        let negative = saved.floats("user_factors").iter().any(|p| *p < 0.0);
+        assert_eq!(negative, !flags.contains("--nonnegative"));
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_bits_however_workers_are_spread() {
+    let folder = small();
+    let line = format!("{} -k 8", files(folder.path()));
+    let once = values(&train(&line, 1, 4, &settings(3)));
+    assert_eq!(once, values(&train(&line, 1, 4, &settings(3))));
+    assert_eq!(once, values(&train(&line, 2, 2, &settings(3))));
+    let other = Settings {
+        seed: 2,
+        ..settings(3)
+    };
+    assert_ne!(once, values(&train(&line, 1, 4, &other)));
+    // Nothing is ever read stale, so staleness changes nothing either.
+    let stale = Settings {
+        consistency: Consistency::Essp,
+        staleness: 3,
+        ..settings(3)
+    };
+    assert_eq!(once, values(&train(&line, 1, 4, &stale)));
+}
+
+#[test]
+fn planted_ratings_are_predicted_nearly_as_well_as_can_be() {
+    let folder = small();
+    let best = reachable(folder.path());
+    let line = format!("{} -k 8", files(folder.path()));
+    let mut reached = vec![];
+    for (ranks, workers) in [(1, 1), (1, 2), (1, 4), (2, 1)] {
+        let records = train(&line, ranks, workers, &settings(25));
+        let rmse = last_column(&records, 1);
+        // Estimating 12 numbers of a user from 54 ratings costs something.
+        assert!((best..1.15 * best).contains(&rmse), "{workers}: {rmse} {best}");
+        reached.push(rmse);
+    }
+    let spread = reached.iter().map(|r| (r / reached[0] - 1.0).abs());
+    assert!(spread.fold(0.0, f64::max) < 0.01, "{reached:?}");
+}
+
+#[test]
+fn clocks_within_a_pass_change_records_and_nothing_else() {
+    let folder = small();
+    let line = format!("{} -k 4", files(folder.path()));
+    let whole = values(&train(&line, 1, 2, &settings(3)));
+    for clocks_per_pass in [2, 3, 4] {
+        let settings = Settings {
+            clocks_per_pass,
+            ..settings(3 * clocks_per_pass)
+        };
+        let parts = values(&train(&line, 1, 2, &settings));
+        for (at, pass) in whole.iter().enumerate() {
+            let part = &parts[(at + 1) * clocks_per_pass as usize - 1];
+            assert_eq!((part.1, &part.2), (pass.1, &pass.2), "{clocks_per_pass}");
+        }
+    }
+}
+
+#[test]
+fn a_run_goes_on_from_its_checkpoint_bit_for_bit() {
+    let folder = small();
+    let line = format!("{} -k 8", files(folder.path()));
+    let whole = values(&train(&line, 1, 2, &settings(5)));
+    let checkpoints: PathBuf = folder.path().join("checkpoints");
+    let first = Settings {
+        checkpoint: Some(checkpoints),
+        evaluate_every: 2,
+        ..settings(3)
+    };
+    train(&line, 1, 2, &first);
+    let rest = Settings {
+        resume: true,
+        evaluate_every: 1,
+        clocks: Some(5),
+        ..first
+    };
+    let resumed = values(&train(&line, 1, 2, &rest));
+    assert_eq!(resumed.last(), whole.last());
+}
+
+#[test]
+fn the_test_error_ends_the_run() {
+    let folder = small();
+    let line = format!("{} -k 8", files(folder.path()));
+    let settings = Settings {
+        tolerance: Some(1e-3),
+        ..settings(200)
+    };
+    let records = train(&line, 1, 2, &settings);
+    let test: Vec<f64> = records.iter().map(|r| r.columns[1].unwrap()).collect();
+    let gains = test.windows(2).map(|two| (two[0] - two[1]) / two[0]);
+    let small: Vec<usize> = gains
+        .enumerate()
+        .filter(|(_, gain)| *gain <= 1e-3)
+        .map(|(at, _)| at + 2)
+        .collect();
+    assert_eq!(small, [records.len()], "{test:?}");
+    assert!(records.len() < 200);
+}
+
+#[test]
+fn without_held_out_ratings_the_column_is_empty() {
+    let folder = small();
+    let data = folder.path().join("ratings.p.tsv");
+    let line = format!("{} -k 4 --holdout 0", data.display());
+    let records = train(&line, 1, 1, &settings(1));
+    assert_eq!(records[0].columns[1], None);
+    assert_eq!(records.len(), 1);
+}
+
+#[test]
+fn the_built_in_sample_is_what_generate_writes() {
+    let folder =
+        planted("--ratings 20000 --users 600 --items 300 -k 5 --noise 0.5 --holdout 0 --gzip");
+    let unpack = |path: &Path| {
+        let mut text = String::new();
+        let packed = fs::File::open(path).unwrap();
+        flate2::read::GzDecoder::new(packed)
+            .read_to_string(&mut text)
+            .unwrap();
+        text
+    };
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/sample-mf");
+    let kept = sample.join("ratings.sample.tsv.gz");
+    assert!(unpack(&folder.path().join("ratings.p.tsv.gz")) == unpack(&kept));
+    assert!(fs::metadata(kept).unwrap().len() < 200_000);
+    let [made, kept] = [
+        folder.path().join("planted.p.txt"),
+        sample.join("planted.sample.txt"),
+    ];
+    assert_eq!(fs::read(made).unwrap(), fs::read(kept).unwrap());
+    let records = train("", 1, 2, &settings(15));
+    assert!(last_column(&records, 1) < 0.6, "{records:?}");
+}
+
+#[test]
+fn generated_ratings_have_the_marginals_that_are_promised() {
+    let folder = planted("--ratings 400000 --users 2800 --items 2000");
+    let mut all = triples(&folder.path().join("ratings.p.tsv"));
+    let train = all.len();
+    all.extend(triples(&folder.path().join("test.p.tsv")));
+    assert_eq!(all.len(), 400_000);
+    assert!((355_000..365_000).contains(&train), "{train}");
+    let counts = |key: &dyn Fn(&(String, String, f64)) -> String| {
+        let mut counts = BTreeMap::new();
+        all.iter().for_each(|one| *counts.entry(key(one)).or_insert(0) += 1);
+        let mut counts: Vec<u32> = counts.into_values().collect();
+        counts.sort_unstable();
+        counts
+    };
+    let users = counts(&|one| one.0.clone());
+    let items = counts(&|one| one.1.clone());
+    let pairs = counts(&|one| format!("{} {}", one.0, one.1));
+    assert_eq!(pairs.len(), 400_000, "no pair twice");
+    let median = |counts: &[u32], of: usize| f64::from(counts[counts.len() - of / 2]);
+    // The mean is 143; the median of a log-normal with σ 1.2 is half of it.
+    let median_user = median(&users, 2800);
+    assert!((55.0..90.0).contains(&median_user), "{median_user}");
+    let popular = f64::from(items[items.len() - 1]) / 400_000.0;
+    assert!((0.005..0.03).contains(&popular), "{popular}");
+    assert!(median(&items, 2000) < 0.35 * 200.0);
+    assert!(all.iter().all(|one| (2.0 * one.2).fract() == 0.0 && (0.5..=5.0).contains(&one.2)));
+}
