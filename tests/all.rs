@@ -23,3 +23,5 @@ mod cli;
 mod tidy;
 // Real processes on the loopback: killed, frozen, misled, disturbed.
 mod faults;
+// `petuum lda` as a user runs it: planted topics found, the objective checked, runs resumed.
+mod lda;

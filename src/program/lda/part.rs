@@ -13,10 +13,12 @@ use super::sampler::Sampler;
 use super::statistics::{BlockStatistics, Statistics};
 use super::tokens::{Tokens, Topics};
 
-/// The least β of a token's first draw. Words come one after the other, so with a small β the first
-/// tokens of a word would bind all others to their topic while documents have none yet: topics that
-/// share nothing but a word, which hundreds of passes do not undo.
-const FIRST_BETA: f64 = 0.2;
+/// A token's first draw takes β so many times larger. Words come one after the other, so at first a
+/// small β binds all tokens of a word to one topic, which a hundred passes do not quite undo; a large
+/// one begins with topics that tell little. After 100 passes of kos (K = 50, β = 0.01) the joint per
+/// token is −8.22 with 1, −8.20 with 3 and −8.17 with 100; imdb (K = 100) comes to −10.00 in 10, 19
+/// and 32 passes.
+const FIRST_BETA: f64 = 3.0;
 
 /// One worker's documents, tokens and sampler.
 #[derive(Debug)]
@@ -163,7 +165,7 @@ impl Part {
             .next()
             .is_some_and(|index| !self.tokens.has_topics(index))
         {
-            self.sampler.set_beta(beta.max(FIRST_BETA));
+            self.sampler.set_beta(beta * FIRST_BETA);
         }
         beta
     }
