@@ -3,7 +3,7 @@
 //! It runs beside the workers, so an objective costs them nothing: they hand in their share of a
 //! clock and go on as far as the staleness bound lets them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
 
 use crate::error::{Error, Result};
@@ -99,6 +99,16 @@ struct Interval {
     staleness_max: u64,
 }
 
+/// A checkpoint that is due, or may be if its clock turns out to be the last.
+#[derive(Default)]
+struct Progress {
+    /// The ranks whose parts are on disk.
+    written: BTreeSet<Rank>,
+    /// Once the clock is folded: the times and the number of records until then. The workers may be
+    /// further by the time the last part is there.
+    folded: Option<(Elapsed, usize)>,
+}
+
 pub(super) struct Coordinator<'a, P: Program> {
     pub(super) program: &'a P,
     pub(super) link: &'a Link,
@@ -111,7 +121,7 @@ pub(super) struct Coordinator<'a, P: Program> {
     pub(super) before: &'a Resumed,
     pending: BTreeMap<Clock, Vec<Option<Report>>>,
     finals: Vec<Option<Report>>,
-    checkpoints: BTreeMap<Clock, Vec<bool>>,
+    checkpoints: BTreeMap<Clock, Progress>,
     interval: Interval,
     previous: Option<f64>,
     /// Times until the clock folded last.
@@ -175,20 +185,10 @@ impl<'a, P: Program> Coordinator<'a, P> {
                 Ok(Input::Failed) | Err(_) => return Err(self.failure()),
             }
         }
+        // Every rank told of its last checkpoint before its workers told of their end. What is still
+        // incomplete is of workers that ended after different clocks: there is no such checkpoint.
         self.record_scattered_end()?;
         Ok(self.ending)
-    }
-
-    /// After the workers' end: waits until the checkpoints that are under way are complete.
-    pub(super) fn finish_checkpoints(&mut self, inputs: &Receiver<Input>) -> Result<()> {
-        while !self.checkpoints.is_empty() {
-            match inputs.recv() {
-                Ok(Input::Checkpointed { rank, clock }) => self.checkpointed(rank, clock)?,
-                Ok(Input::Failed) | Err(_) => return Err(self.failure()),
-                Ok(_) => {}
-            }
-        }
-        Ok(())
     }
 
     fn failure(&self) -> Error {
@@ -214,9 +214,6 @@ impl<'a, P: Program> Coordinator<'a, P> {
     }
 
     fn fold(&mut self, clock: Clock, mut reports: Vec<Report>) -> Result<()> {
-        if self.plan.checkpoints(clock) {
-            self.expect_checkpoint(clock);
-        }
         let partials = take_partials::<P>(&mut reports)?;
         self.account(&reports);
         let mut update = None;
@@ -248,6 +245,11 @@ impl<'a, P: Program> Coordinator<'a, P> {
         });
         self.link.board.post_verdict(clock, verdict);
         self.next = clock + 1;
+        if self.written.is_some() {
+            let folded = Some((self.elapsed, self.recorder.records().len()));
+            self.progress_of(clock).folded = folded;
+            self.complete_checkpoint(clock)?;
+        }
         self.notes
             .progress(clock + 1, self.plan.clocks, self.previous);
         Ok(())
@@ -385,26 +387,32 @@ impl<'a, P: Program> Coordinator<'a, P> {
         Ok(())
     }
 
-    fn expect_checkpoint(&mut self, clock: Clock) {
-        let ranks = self.link.world.ranks() as usize;
-        self.checkpoints
-            .entry(clock)
-            .or_insert_with(|| vec![false; ranks]);
+    fn progress_of(&mut self, clock: Clock) -> &mut Progress {
+        self.checkpoints.entry(clock).or_default()
     }
 
     fn checkpointed(&mut self, rank: Rank, clock: Clock) -> Result<()> {
-        self.expect_checkpoint(clock);
-        let Some(done) = self.checkpoints.get_mut(&clock) else {
+        self.progress_of(clock).written.insert(rank);
+        self.complete_checkpoint(clock)
+    }
+
+    /// Completes the checkpoint after `clock` if nothing of it is missing any more.
+    fn complete_checkpoint(&mut self, clock: Clock) -> Result<()> {
+        let ranks = self.link.world.ranks() as usize;
+        let (Some(progress), Some(checkpoints)) = (self.checkpoints.get(&clock), self.written)
+        else {
             return Ok(());
         };
-        done[rank as usize] = true;
-        if done.iter().all(|done| *done)
-            && let Some(checkpoints) = self.written
-        {
-            checkpoints.complete(clock, self.elapsed, self.recorder.records())?;
-            self.checkpoints.remove(&clock);
-            self.last_checkpoint = Some(clock);
+        let Some((elapsed, records)) = progress.folded else {
+            return Ok(());
+        };
+        if progress.written.len() < ranks {
+            return Ok(());
         }
+        let records = &self.recorder.records()[..records];
+        checkpoints.complete(clock, elapsed, records)?;
+        self.checkpoints = self.checkpoints.split_off(&(clock + 1));
+        self.last_checkpoint = Some(clock);
         Ok(())
     }
 }

@@ -32,6 +32,19 @@ impl Interrupt {
         Ok(Interrupt { signal })
     }
 
+    /// Remembers a signal that came to the launcher instead.
+    pub(super) fn remember(&self, signal: u8) {
+        let known = self.signal.load(Ordering::SeqCst);
+        if known == 0 {
+            self.signal.store(usize::from(signal), Ordering::SeqCst);
+        }
+    }
+
+    /// Becomes the number of the signal once one has come; 0 before.
+    pub(super) fn flag(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.signal)
+    }
+
     /// The signal that has come, if one has.
     pub(super) fn signal(&self) -> Option<u8> {
         match self.signal.load(Ordering::SeqCst) {

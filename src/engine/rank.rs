@@ -41,7 +41,12 @@ impl Rank<'_> {
     pub(super) fn run<P: Program>(self, program: P) -> Result<Recorder> {
         let link = self.link;
         thread::scope(|scope| {
-            scope.spawn(|| link.receive_all());
+            scope.spawn(|| {
+                // Nobody else would notice: everybody waits for what this thread brings.
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| link.receive_all())) {
+                    link.fail(panicked(&panic));
+                }
+            });
             let result = catch_unwind(AssertUnwindSafe(|| self.train(program)));
             let result = result.unwrap_or_else(|panic| Err(panicked(&panic)));
             if let Err(error) = &result {
@@ -177,10 +182,9 @@ impl Rank<'_> {
                 checkpoints.as_ref(),
                 resumed,
             );
-            let ending = coordinator.run(inputs).and_then(|ending| {
-                coordinator.finish_checkpoints(inputs)?;
-                Ok(ending)
-            });
+            // A panic here would wait for the workers before it goes on, and they for a verdict.
+            let ending = catch_unwind(AssertUnwindSafe(|| coordinator.run(inputs)));
+            let ending = ending.unwrap_or_else(|panic| Err(panicked(&panic)));
             if let Err(error) = &ending {
                 // Before the scope joins the workers: they may be waiting for a verdict.
                 link.fail(error.clone());

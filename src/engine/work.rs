@@ -28,7 +28,16 @@ pub(super) fn work<P: Program>(
             .board
             .last()
             .min(plan.clocks.map_or(Clock::MAX, |clocks| clocks - 1));
-        if clock > last {
+        let ending = clock > last;
+        if let Some(checkpoints) = checkpoints
+            && clock > plan.from
+            && (plan.checkpoints(clock - 1) || ending)
+        {
+            // Only now, not at the end of the clock: what `pull` made of it belongs to the state.
+            let tensors: Vec<Tensor> = program.checkpoint(part);
+            worker.off_clock(|worker| checkpoints.add(link, worker.id(), clock - 1, tensors))?;
+        }
+        if ending {
             break;
         }
         worker.begin_clock(plan.evaluates(clock) || clock == last)?;
@@ -42,12 +51,6 @@ pub(super) fn work<P: Program>(
             false => None,
         };
         report(link, worker, clock, stats, partial, false);
-        if let Some(checkpoints) = checkpoints
-            && (plan.checkpoints(clock) || clock == last)
-        {
-            let tensors: Vec<Tensor> = program.checkpoint(part);
-            worker.off_clock(|worker| checkpoints.add(link, worker.id(), clock, tensors))?;
-        }
     }
     end(program, part, worker, link, plan)
 }
@@ -62,9 +65,9 @@ fn commit_until<P: Program>(
 ) -> Result<()> {
     loop {
         let update = match plan.lag {
-            Some(lag) if *committed < worker.at() - lag => worker.await_verdict(*committed)?,
+            Some(lag) if *committed < worker.at() - lag => worker.take_verdict(*committed)?,
             Some(_) => return Ok(()),
-            None => match worker.try_verdict(*committed) {
+            None => match worker.try_take_verdict(*committed) {
                 Some(update) => update,
                 None => return Ok(()),
             },
