@@ -181,7 +181,8 @@ impl<'a, P: Program> Coordinator<'a, P> {
 
     /// After the workers' end: waits until the checkpoints that are under way are complete.
     pub(super) fn finish_checkpoints(&mut self, inputs: &Receiver<Input>) -> Result<()> {
-        while !self.checkpoints.is_empty() {
+        // Without verdicts workers end after different clocks: what they began may stay a part.
+        while !self.checkpoints.is_empty() && self.plan.lag.is_some() {
             match inputs.recv() {
                 Ok(Input::Checkpointed { rank, clock }) => self.checkpointed(rank, clock)?,
                 Ok(Input::Failed) | Err(_) => return Err(self.failure()),
@@ -332,8 +333,8 @@ impl<'a, P: Program> Coordinator<'a, P> {
             _ => String::new(),
         };
         Err(Error::Diverged(format!(
-            "diverged: the objective is {value} after clock {}{remedy}; try a smaller \
-             --learning-rate or --staleness, or --consistency bsp",
+            "diverged: the objective is {value} after clock {}{remedy}; try less \
+             extreme options, a smaller --staleness or --consistency bsp",
             clock + 1
         )))
     }

@@ -24,10 +24,19 @@ pub(super) fn work<P: Program>(
     loop {
         let clock = worker.at();
         commit_until(program, part, worker, plan, &mut committed)?;
+        // Here and not after the clock: by now this worker has taken over what the clock led to,
+        // and knows whether it was the last one.
         let last = link
             .board
             .last()
             .min(plan.clocks.map_or(Clock::MAX, |clocks| clocks - 1));
+        if let Some(checkpoints) = checkpoints
+            && clock > plan.from
+            && (plan.checkpoints(clock - 1) || clock > last)
+        {
+            let tensors: Vec<Tensor> = program.checkpoint(part);
+            worker.off_clock(|worker| checkpoints.add(link, worker.id(), clock - 1, tensors))?;
+        }
         if clock > last {
             break;
         }
@@ -42,12 +51,6 @@ pub(super) fn work<P: Program>(
             false => None,
         };
         report(link, worker, clock, stats, partial, false);
-        if let Some(checkpoints) = checkpoints
-            && (plan.checkpoints(clock) || clock == last)
-        {
-            let tensors: Vec<Tensor> = program.checkpoint(part);
-            worker.off_clock(|worker| checkpoints.add(link, worker.id(), clock, tensors))?;
-        }
     }
     end(program, part, worker, link, plan)
 }
