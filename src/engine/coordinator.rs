@@ -334,8 +334,8 @@ impl<'a, P: Program> Coordinator<'a, P> {
             _ => String::new(),
         };
         Err(Error::Diverged(format!(
-            "diverged: the objective is {value} after clock {}{remedy}; try a smaller \
-             --learning-rate or --staleness, or --consistency bsp",
+            "diverged: the objective is {value} after clock {}{remedy}; try less \
+             extreme options, a smaller --staleness or --consistency bsp",
             clock + 1
         )))
     }

@@ -24,6 +24,8 @@ pub(super) fn work<P: Program>(
     loop {
         let clock = worker.at();
         commit_until(program, part, worker, plan, &mut committed)?;
+        // Here and not after the clock: by now this worker has taken over what the clock led to,
+        // and knows whether it was the last one.
         let last = link
             .board
             .last()

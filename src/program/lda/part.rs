@@ -27,6 +27,8 @@ pub(super) struct Part {
     pub(super) tokens: Tokens,
     pub(super) held_out: Option<HeldOut>,
     pub(super) sampler: Sampler,
+    /// α as it was at the objective computed last: later clocks may have brought another.
+    pub(super) evaluated_alpha: Vec<f64>,
     /// Which of this worker's documents, counted from its first, are held out.
     pub(super) held_out_documents: Vec<bool>,
     /// What the blocks that this worker was last seen to use last were like.
@@ -87,6 +89,7 @@ impl Part {
         Ok(Part {
             positions,
             totals: vec![],
+            evaluated_alpha: vec![],
             restored_totals: vec![],
             restored_words: vec![],
             documents,
@@ -264,7 +267,7 @@ impl Part {
     pub(super) fn each_document(
         &self,
         pairs: &mut Vec<(u32, u32)>,
-        mut show: impl FnMut(&[(u32, u32)]),
+        mut show: impl FnMut(bool, &[(u32, u32)]),
     ) {
         let mut seen = [0, 0];
         for &out in &self.held_out_documents {
@@ -275,7 +278,15 @@ impl Part {
             let number = &mut seen[usize::from(out)];
             documents.counts(*number, pairs);
             *number += 1;
-            show(pairs);
+            show(out, pairs);
+        }
+    }
+
+    /// α at the last objective, or, if there was none, the one in use.
+    pub(super) fn final_alpha(&self) -> &[f64] {
+        match &self.evaluated_alpha[..] {
+            [] => self.sampler.alpha(),
+            alpha => alpha,
         }
     }
 
@@ -304,6 +315,7 @@ impl Part {
 
     /// This worker's share of what is folded after a clock.
     pub(super) fn statistics(&mut self) -> Statistics {
+        self.evaluated_alpha = self.sampler.alpha().to_vec();
         let mut statistics = Statistics::of(&self.documents, self.sampler.alpha().len());
         statistics.blocks = self.block_statistics.clone();
         if let Some(held_out) = &mut self.held_out {
