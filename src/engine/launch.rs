@@ -29,12 +29,14 @@ const WATCH: Duration = Duration::from_millis(20);
 const FAILED_RUN: Duration = Duration::from_secs(4);
 /// How long the last rank may go on after the others: only a frozen one needs it.
 const LAST_RANK: Duration = Duration::from_secs(2);
+/// How often the launcher looks whether the last records are out.
+const PASSING: Duration = Duration::from_millis(1);
 /// How long a failed run waits for whoever reads its records.
 const LAST_RECORDS: Duration = Duration::from_secs(1);
 
 /// Runs the same command as every rank of `settings.hosts`, on this machine.
 pub fn launch(settings: &Settings, io: Io) -> Result<()> {
-    let interrupt = Interrupt::install()?;
+    let interrupt = Interrupt::patient()?;
     let path = settings
         .hosts
         .as_deref()
@@ -209,9 +211,11 @@ impl Ranks {
         let mut last: Option<Instant> = None;
         loop {
             self.acquaint(hosts);
-            if let Some(signal) = interrupt.signal()
-                && !told
-            {
+            if let Some(signal) = interrupt.take() {
+                if told {
+                    // The second one: dropping the ranks kills them.
+                    return Err(Error::Interrupted { signal });
+                }
                 told = true;
                 self.tell(&format!("interrupt {signal}\n"));
             }
@@ -240,7 +244,7 @@ impl Ranks {
             }
             thread::sleep(WATCH);
         }
-        self.finish_passing(root.is_some());
+        self.finish_passing(root.is_some(), interrupt);
         root.map_or(Ok(()), |(_, rank)| Err(self.describe(rank, hosts)))
     }
 
@@ -266,17 +270,18 @@ impl Ranks {
 
     /// Lets the last records out. A reader that does not read holds up a good run, as always, but not
     /// the end of a failed one.
-    fn finish_passing(&mut self, failed: bool) {
+    fn finish_passing(&mut self, failed: bool, interrupt: &Interrupt) {
         let since = Instant::now();
-        for rank in &mut self.launched {
-            let Some(passing) = rank.passing.take() else {
-                continue;
-            };
-            while failed && !passing.is_finished() && since.elapsed() < LAST_RECORDS {
-                thread::sleep(WATCH);
-            }
-            if !failed || passing.is_finished() {
-                drop(passing.join());
+        let passing = self
+            .launched
+            .iter()
+            .filter_map(|rank| rank.passing.as_ref());
+        for passing in passing {
+            while !passing.is_finished() {
+                if failed && since.elapsed() > LAST_RECORDS || interrupt.take().is_some() {
+                    return;
+                }
+                thread::sleep(PASSING);
             }
         }
     }

@@ -49,7 +49,10 @@ impl Rank<'_> {
             });
             let result = catch_unwind(AssertUnwindSafe(|| self.train(program)));
             let result = result.unwrap_or_else(|panic| Err(panicked(&panic)));
-            if let Err(error) = &result {
+            // An interrupted run has ended in good order, and all ranks know.
+            if let Err(error) = &result
+                && !matches!(error, Error::Interrupted { .. })
+            {
                 link.fail(error.clone());
             }
             link.close();

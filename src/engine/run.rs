@@ -67,8 +67,9 @@ pub fn run<P: Program>(program: P, settings: Settings, io: Io) -> Result<()> {
     let result = watch(&outcome, &shared, &interrupt, control.as_ref(), &training);
     result.map_err(|error| match (&control, &error) {
         // On one terminal one line is enough: another rank has told it, or rank 0 tells it.
-        (Some(_), Error::Remote { .. }) => told(error.status()),
-        (Some(_), Error::Interrupted { .. }) if rank != Some(0) => told(error.status()),
+        // Interrupts reach all of them; rank 0 tells it, wherever it came first.
+        (Some(_), _) if error.status() > 128 && rank == Some(0) => error,
+        (Some(_), Error::Remote { .. } | Error::Interrupted { .. }) => told(error.status()),
         _ => error,
     })
 }
