@@ -9,6 +9,8 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use petuum::transport::{TcpSetup, Transport};
+use petuum::wire::hello::PROTOCOL;
 use tempfile::TempDir;
 
 const PETUUM: &str = env!("CARGO_BIN_EXE_petuum");
@@ -424,4 +426,28 @@ fn kill(signal: &str, pid: u32) {
             .unwrap()
             .success()
     );
+}
+
+#[test]
+fn another_version_ends_both_sides_with_76_and_both_versions() {
+    let hosts = Hosts::new(2);
+    let rank = hosts.rank(0, &[]);
+    let addresses = hosts
+        .ports
+        .iter()
+        .map(|port| format!("{}:{port}", hosts.address));
+    let mut other = TcpSetup::new(1, addresses.collect());
+    other.protocol = PROTOCOL + 1;
+    other.deadline = Duration::from_secs(10);
+    let error = Transport::tcp(other).expect_err("another version");
+    let versions = [PROTOCOL.to_string(), (PROTOCOL + 1).to_string()];
+    assert_eq!(error.status(), 76, "{error}");
+    assert!(
+        versions
+            .iter()
+            .all(|version| error.to_string().contains(version.as_str())),
+        "{error}"
+    );
+    let names: Vec<&str> = versions.iter().map(String::as_str).collect();
+    assert_status(&rank.end_within(15), 76, &names);
 }

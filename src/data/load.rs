@@ -443,9 +443,7 @@ fn refuse_binary(path: &Path, head: &[u8]) -> Result<()> {
     let controls = head.iter().filter(|byte| is_control(byte)).count();
     let at = match nul {
         Some(at) => at,
-        None if controls * 10 > head.len() => {
-            head.iter().position(|byte| is_control(byte)).unwrap_or(0)
-        }
+        None if controls * 10 > head.len() => head.iter().position(is_control).unwrap_or(0),
         None => return Ok(()),
     };
     let message = format!(

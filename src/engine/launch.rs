@@ -46,8 +46,8 @@ pub fn launch(settings: &Settings, io: Io) -> Result<()> {
     refuse_remote(path, hosts)?;
     let secret = read_secret(settings)?;
     let mut ranks = Ranks::new(io.stdout);
-    for rank in 0..hosts.len() {
-        ranks.launched.push(Launched::start(rank, &hosts[rank])?);
+    for (rank, host) in hosts.iter().enumerate() {
+        ranks.launched.push(Launched::start(rank, host)?);
     }
     ranks.introduce(secret)?;
     let deadline = Instant::now() + Duration::from_secs_f64(settings.connect_timeout);
@@ -80,10 +80,7 @@ struct Ranks {
     /// Where rank 0's records go, until rank 0 is there.
     stdout: Option<Box<dyn Write + Send>>,
     /// What comes on each rank's stdout first: its port.
-    introductions: (
-        Sender<(usize, Introduction)>,
-        Receiver<(usize, Introduction)>,
-    ),
+    introductions: (Sender<Introduced>, Receiver<Introduced>),
     /// The ranks know each other's ports.
     acquainted: bool,
 }
@@ -96,7 +93,10 @@ struct Launched {
     ended: Option<ExitStatus>,
 }
 
+/// A rank's port, and the records that follow; None from a rank that ends instead.
 type Introduction = Option<(u16, BufReader<ChildStdout>)>;
+/// A rank and how it introduces itself.
+type Introduced = (usize, Introduction);
 
 impl Launched {
     fn start(rank: usize, host: &Host) -> Result<Launched> {

@@ -1,29 +1,32 @@
 //! What a worker thread does, clock after clock.
 
 use crate::error::Result;
-use crate::snapshot::Tensor;
 use crate::wire::message::{Clock, ClockStats, Payload, Portable};
 
-use super::checkpoint::Checkpoints;
 use super::coordinator::Report;
 use super::link::Link;
 use super::plan::Plan;
 use super::program::Program;
+use super::rank::Session;
 use super::worker::Worker;
 
 /// Runs one worker from its first clock to its last.
 pub(super) fn work<P: Program>(
-    program: &P,
+    session: &Session<P>,
     part: &mut P::Part,
     worker: &mut Worker,
-    link: &Link,
-    plan: &Plan,
-    checkpoints: Option<&Checkpoints>,
 ) -> Result<()> {
+    let Session {
+        program,
+        link,
+        plan,
+        checkpoints,
+        ..
+    } = session;
     let mut committed = plan.from;
     loop {
         let clock = worker.at();
-        commit_until(program, part, worker, plan, &mut committed)?;
+        commit_until(*program, part, worker, plan, &mut committed)?;
         // Here and not after the clock: by now this worker has taken over what the clock led to,
         // and knows whether it was the last one.
         let last = link
@@ -36,8 +39,9 @@ pub(super) fn work<P: Program>(
             && (plan.checkpoints(clock - 1) || ending)
         {
             // Only now, not at the end of the clock: what `pull` made of it belongs to the state.
-            let tensors: Vec<Tensor> = program.checkpoint(part);
-            worker.off_clock(|worker| checkpoints.add(link, worker.id(), clock - 1, tensors))?;
+            worker.off_clock(|worker| {
+                checkpoints.add(link, worker.id(), clock - 1, program.checkpoint(part))
+            })?;
         }
         if ending {
             break;
@@ -54,7 +58,7 @@ pub(super) fn work<P: Program>(
         };
         report(link, worker, clock, stats, partial, false);
     }
-    end(program, part, worker, link, plan)
+    end(*program, part, worker, link, plan)
 }
 
 /// Takes over what `pull` found in the clocks that this worker must know of by now.
