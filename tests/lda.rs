@@ -161,7 +161,8 @@ fn a_resumed_run_goes_on_bit_for_bit_under_bsp() {
         let checkpoint = format!("--checkpoint {}", at("checkpoint").display());
         let target = early(&at("whole"));
         train(&at("begun"), &format!("{options} {checkpoint} {target}"));
-        train(&at("resumed"), &format!("{options} {checkpoint} --resume"));
+        let again = format!("{options} {checkpoint} --resume --top-words 3");
+        train(&at("resumed"), &again);
         assert!(curve(&at("begun")).len() < curve(&at("whole")).len());
         assert_eq!(curve(&at("whole")), curve(&at("resumed")), "{options}");
         assert!(
