@@ -398,6 +398,17 @@ fn data_that_is_not_there_is_status_66() {
 }
 
 #[test]
+fn convert_replaces_files_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let text = home.path().join("posts.txt");
+    fs::write(&text, "the cat\nthe dog\n").unwrap();
+    let folder = home.path().to_str().unwrap();
+    let (status, words) = refusal(&["convert", text.to_str().unwrap(), "-o", folder, "--force"]);
+    assert_eq!(status, 73, "{words}");
+    assert!(words.contains("no regular file"), "{words}");
+}
+
+#[test]
 fn a_closed_pipe_ends_the_run_quietly_after_saving() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("model");
