@@ -5,10 +5,10 @@
 //! sorted so is refused, because splitting it over ranks would silently split documents. Documents
 //! without lines are empty. Several lines for one word of a document are allowed and add up.
 
-use super::corpus::WORDS_MAX;
 use super::field::{BOM, Cursor, Fault, Whole, small_count, small_number};
 use super::lines::LineFormat;
 use super::rows::Block;
+use super::vocabulary::WORDS_MAX;
 
 /// Bytes of the shortest entry, `1 1 1` and a newline.
 const ENTRY_BYTES_MIN: usize = 6;

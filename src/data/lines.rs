@@ -9,8 +9,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::field::Fault;
-use super::share::{Gates, InOrder, Part, key_before, locked, pieces, spread_into};
+use super::share::{Gates, Part, key_before, pieces};
 use super::source::{Body, Region, Source};
+use super::spread::{InOrder, locked, spread_into};
 use super::stream::{Chunk, Stream};
 use crate::error::{Error, Result};
 

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use super::cache;
 use super::corpus::{Check, Corpus, Store, Totals};
 use super::docword::{Docword, ENTRIES_LINE, Header};
-use super::field::{Fault, shown};
 use super::fingerprint::SourceFile;
-use super::format::{CACHE_MAGIC, Evidence, Format, guess, names};
+use super::format::{CACHE_MAGIC, Evidence, Format, guess, names, refuse_binary};
 use super::lines::{Effort, read_lines};
 use super::pairs::{Lead, Pairs};
 use super::rows::Rows;
@@ -434,25 +433,6 @@ fn read_header(source: &mut Source) -> Result<Header> {
         .map_or(u64::MAX, |bytes| bytes.saturating_mul(expansion));
     let head = source.head()?;
     Header::read(&head, bytes).map_err(|fault| fault.locate(source.path(), &head, 1))
-}
-
-/// Refuses a file that is no text at all.
-fn refuse_binary(path: &Path, head: &[u8]) -> Result<()> {
-    let is_control = |byte: &u8| matches!(byte, 0..=8 | 14..=26 | 28..=31);
-    let nul = memchr::memchr(0, head);
-    let controls = head.iter().filter(|byte| is_control(byte)).count();
-    let at = match nul {
-        Some(at) => at,
-        None if controls * 10 > head.len() => {
-            head.iter().position(|byte| is_control(byte)).unwrap_or(0)
-        }
-        None => return Ok(()),
-    };
-    let message = format!(
-        "expected text, saw a binary file ({})",
-        shown(&head[at..=at])
-    );
-    Err(Fault::new(at, message).locate(path, head, 1))
 }
 
 /// The error of files of several formats.

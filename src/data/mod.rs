@@ -6,7 +6,8 @@
 //! | `mmap` | how to map a file |
 //! | `source` | where bytes come from: files, folders, pipes, compiled in |
 //! | `stream` | how to unpack `.gz` and `.zst` in chunks of whole lines |
-//! | `share` | which rank and which thread reads what |
+//! | `share` | which rank reads what |
+//! | `spread` | work over threads, results in order |
 //! | `lines` | how lines of any format are read in parallel |
 //! | `field` | numbers and tokens of a line, and the place of a fault |
 //! | `format` | the formats' names and looks |
@@ -20,6 +21,7 @@
 mod mmap;
 mod field;
 mod share;
+mod spread;
 mod stream;
 mod source;
 mod lines;
@@ -37,8 +39,8 @@ mod cache_write;
 mod load;
 
 pub use cache_write::write_cache;
-pub use corpus::{Corpus, Tally, Totals, WORDS_MAX};
+pub use corpus::{Corpus, Tally, Totals};
 pub use format::Format;
 pub use load::{CorpusOptions, load_corpus, load_corpus_bytes};
 pub use share::Share;
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{Vocabulary, WORDS_MAX};

@@ -5,11 +5,11 @@
 //! comment. In both, line `n` is document `n`, so a blank line is an empty document; a word may
 //! stand in a line more than once, and then its counts add up.
 
-use super::corpus::WORDS_MAX;
 use super::field::{Cursor, Fault, Whole, shown, small_count, small_number};
 use super::lines::LineFormat;
 use super::rows::Block;
 use super::share::line_start;
+use super::vocabulary::WORDS_MAX;
 
 /// Bytes of the shortest pair, `1:1` and a blank.
 const PAIR_BYTES_MIN: usize = 4;

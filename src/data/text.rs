@@ -14,9 +14,9 @@ use foldhash::fast::FixedState;
 use super::field::{BOM, Fault};
 use super::lines::LineFormat;
 use super::rows::Block;
-use super::share::spread;
 use super::source::Source;
-use super::vocabulary::{Vocabulary, utf8};
+use super::spread::spread;
+use super::vocabulary::{Vocabulary, WORDS_MAX, utf8};
 use super::words::for_each_word;
 use crate::error::{Error, Result};
 
@@ -148,11 +148,8 @@ pub(super) fn choose_vocabulary(
         let message = "expected words, none is left after stop words and minimum count";
         return Err(Error::data(path, 0, 0, message));
     }
-    if words.len() as u64 > super::corpus::WORDS_MAX {
-        let message = format!(
-            "expected at most {} different words",
-            super::corpus::WORDS_MAX
-        );
+    if words.len() as u64 > WORDS_MAX {
+        let message = format!("expected at most {} different words", WORDS_MAX);
         return Err(Error::data(path, 0, 0, message));
     }
     Ok(Vocabulary::new(words))

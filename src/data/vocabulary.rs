@@ -6,6 +6,10 @@ use super::field::{BOM, Fault, is_blank};
 use super::source::{Source, file_name};
 use crate::error::{Error, Result};
 
+/// The largest number of different words. Ids beyond it are refused as they are read, before
+/// anything is sized by them.
+pub const WORDS_MAX: u64 = 1 << 28;
+
 /// The words of a corpus, by id from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Vocabulary {
@@ -97,6 +101,12 @@ fn parse(bytes: &[u8]) -> Result<Vocabulary, Fault> {
             (true, Some(_)) => {}
             (false, Some(blank)) => {
                 return Err(Fault::new(blank, "expected a word, the line is blank"));
+            }
+            (false, None) if vocabulary.len() as u64 == WORDS_MAX => {
+                return Err(Fault::new(
+                    at,
+                    format!("expected at most {WORDS_MAX} words"),
+                ));
             }
             (false, None) => {
                 vocabulary
