@@ -8,12 +8,17 @@ use std::time::Instant;
 
 use petuum::data::{CorpusOptions, Format, Share, load_corpus, write_cache};
 
+/// A benchmark; the flag asks for the small size.
+type Bench = fn(bool);
+
+/// All of them by name.
+const BENCHES: [(&str, Bench); 1] = [("parse", parse)];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let small = !arguments.iter().any(|argument| argument == "--bench");
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let benches: [(&str, fn(bool)); 1] = [("parse", parse)];
-    for (name, bench) in benches {
+    for (name, bench) in BENCHES {
         if wanted.is_none_or(|wanted| name.contains(wanted.as_str())) {
             bench(small);
         }
