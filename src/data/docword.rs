@@ -30,11 +30,10 @@ pub(super) struct Header {
 pub(super) const ENTRIES_LINE: u64 = 3;
 
 impl Header {
-    /// Reads the header from the start of a file of `disk_bytes` (times `expansion` if it is
-    /// compressed, generously).
+    /// Reads the header from the start of a file whose text has at most `text_bytes_max` bytes.
     ///
-    /// The number of documents must be plausible for the size of the file, because memory is spent
-    /// on each: at most a million more than it has bytes.
+    /// The number of documents must be plausible for that, because memory is spent on each: at most
+    /// a million more than there are bytes.
     pub(super) fn read(head: &[u8], text_bytes_max: u64) -> Result<Header, Fault> {
         let documents_max = (1u64 << 20)
             .saturating_add(text_bytes_max)

@@ -59,12 +59,10 @@ pub fn load_corpus(paths: &[PathBuf], options: &CorpusOptions, share: Share) -> 
     let named = [&options.vocabulary, &options.stop_words];
     let aside: Vec<&Path> = named.into_iter().flatten().map(PathBuf::as_path).collect();
     let files = find(paths, &aside)?;
-    if let Some(file) = files
-        .iter()
-        .find(|file| *file == Path::new("-") && share.of > 1)
-    {
-        let message = "standard input cannot be shared by several ranks, name a file";
-        return Err(Error::Usage(format!("{}: {message}", file.display())));
+    let pipes = files.iter().filter(|file| *file == Path::new("-")).count();
+    if pipes > 1 || (pipes == 1 && share.of > 1) {
+        let message = "-: standard input can be read once and by one rank, name files";
+        return Err(Error::Usage(message.to_string()));
     }
     let opened = files
         .iter()
@@ -424,13 +422,15 @@ fn corpus(rows: Rows, words: usize, checks: Vec<Check>, names: Option<Names>) ->
     }
 }
 
+/// Text that a pipe may hold, as far as the number of documents must be plausible for it.
+const PIPE_BYTES: u64 = 1 << 28;
+
 /// The header of a docword file.
 fn read_header(source: &mut Source) -> Result<Header> {
-    // Deflate packs at most a thousandfold; real counts pack less than a hundredfold.
+    // Lines of numbers pack less than a hundredfold. Of a pipe nothing is known.
     let expansion = if source.is_compressed() { 100 } else { 1 };
-    let bytes = source
-        .disk_bytes()
-        .map_or(u64::MAX, |bytes| bytes.saturating_mul(expansion));
+    let disk_bytes = source.disk_bytes().unwrap_or(PIPE_BYTES);
+    let bytes = disk_bytes.saturating_mul(expansion);
     let head = source.head()?;
     Header::read(&head, bytes).map_err(|fault| fault.locate(source.path(), &head, 1))
 }
