@@ -1,139 +1,46 @@
-//! Micro-benchmarks: `cargo bench --bench kernels [-- NAME]`. With `cargo test --benches` every
-//! one runs once at a small size, so that none can rot.
+//! Micro-benchmarks: `cargo bench [-- NAME]`. Without `--bench`, as under `cargo test --benches`,
+//! each one runs at a small size, so that none can rot.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::PathBuf;
-use std::sync::OnceLock;
+mod parse;
+mod ps;
+mod wire;
+
+use std::hint::black_box;
 use std::time::Instant;
-
-use petuum::data::{CorpusOptions, Format, Share, load_corpus, write_cache};
-
-/// A benchmark; the flag asks for the small size.
-type Bench = fn(bool);
-
-/// All of them by name.
-const BENCHES: [(&str, Bench); 1] = [("parse", parse)];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let small = !arguments.iter().any(|argument| argument == "--bench");
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    for (name, bench) in BENCHES {
+    let benches: [(&str, fn(bool)); 3] = [("parse", parse::run), ("ps", ps::run), ("wire", wire::run)];
+    for (name, bench) in benches {
         if wanted.is_none_or(|wanted| name.contains(wanted.as_str())) {
             bench(small);
         }
     }
 }
 
-/// Time that this thread ran, where the system tells (Linux); else time that passed.
-fn cpu_seconds() -> f64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let ran = fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = ran.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-    match nanoseconds {
-        Some(nanoseconds) => nanoseconds as f64 / 1e9,
-        None => START.get_or_init(Instant::now).elapsed().as_secs_f64(),
+/// Runs `operation` `count` times, nine times over; prints the fastest, in nanoseconds per operation.
+pub(crate) fn measure(
+    small: bool,
+    name: &str,
+    count: u64,
+    mut operation: impl FnMut(u64) -> f64,
+) {
+    let (rounds, count) = if small { (1, count / 1000) } else { (9, count) };
+    let mut fastest = f64::INFINITY;
+    for _ in 0..rounds {
+        let start = Instant::now();
+        for i in 0..count {
+            black_box(operation(i));
+        }
+        fastest = fastest.min(start.elapsed().as_nanos() as f64 / count as f64);
     }
+    say(&format!("{name:50} {fastest:10.1} ns"));
 }
 
-/// Prints one line, however stdout fares.
-fn say(line: &str) {
+/// Prints one line; a reader that went away wants no more.
+pub(crate) fn say(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Reading documents on one thread, best of five: GB of text per CPU-second. With
-/// `PETUUM_PARSE=FILE` also that file.
-fn parse(small: bool) {
-    let folder = std::env::temp_dir().join(format!("petuum-parse-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a folder for generated files");
-    let documents = if small { 200 } else { 60_000 };
-    for (format, text) in generated(documents) {
-        let path = folder.join(format!("documents.{}", format.name()));
-        fs::write(&path, text).expect("a generated file");
-        time_parse(&path, Some(format), small);
-    }
-    let cache = folder.join("documents.cache");
-    let docword = [folder.join("documents.docword")];
-    let corpus = load_corpus(&docword, &CorpusOptions::default(), Share::WHOLE);
-    write_cache(&corpus.expect("the generated docword"), &cache).expect("a cache");
-    time_parse(&cache, None, small);
-    if let Some(path) = std::env::var_os("PETUUM_PARSE") {
-        time_parse(&PathBuf::from(path), None, small);
-    }
-    fs::remove_dir_all(&folder).expect("the folder is ours");
-}
-
-fn time_parse(path: &PathBuf, format: Option<Format>, small: bool) {
-    let options = CorpusOptions {
-        format,
-        ..CorpusOptions::default()
-    };
-    let bytes = fs::metadata(path).expect("the file").len() as f64;
-    let mut best = f64::INFINITY;
-    let mut tokens = 0;
-    for _ in 0..if small { 1 } else { 5 } {
-        let start = cpu_seconds();
-        let corpus = load_corpus(std::slice::from_ref(path), &options, Share::WHOLE);
-        tokens = corpus.expect("a valid file").tokens();
-        best = best.min(cpu_seconds() - start);
-    }
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let rate = bytes / best / 1e9;
-    say(&format!(
-        "parse {name:24} {:8.1} MB {tokens:10} tokens {best:8.4} CPU-s {rate:6.2} GB/CPU-s",
-        bytes / 1e6
-    ));
-}
-
-/// The same documents in three formats, and others as text: words by Zipf's law, as in the wild.
-fn generated(documents: u32) -> [(Format, String); 4] {
-    let mut state = 1u64;
-    let mut uniform = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / (1u64 << 24) as f64
-    };
-    let words = 40_000f64;
-    let [mut docword, mut lda_c, mut svm, mut text] = [const { String::new() }; 4];
-    let mut entries = 0;
-    for document in 1..=documents {
-        let mut held: Vec<u32> = (0..120).map(|_| words.powf(uniform()) as u32).collect();
-        for word in &held {
-            let _ = write!(
-                text,
-                "{}{word:x} ",
-                ["the", "So", "w", "Ab"][*word as usize % 4]
-            );
-        }
-        held.sort_unstable();
-        let runs: Vec<(u32, usize)> = held
-            .chunk_by(|a, b| a == b)
-            .map(|run| (run[0], run.len()))
-            .collect();
-        entries += runs.len();
-        let _ = write!(lda_c, "{}", runs.len());
-        let _ = write!(svm, "{}", document % 2);
-        for (word, count) in runs {
-            let _ = writeln!(docword, "{document} {word} {count}");
-            let _ = write!(lda_c, " {word}:{count}");
-            let _ = write!(svm, " {word}:{count}");
-        }
-        for lines in [&mut lda_c, &mut svm, &mut text] {
-            lines.push('\n');
-        }
-    }
-    let docword = format!("{documents}\n{words}\n{entries}\n{docword}");
-    [
-        (Format::Docword, docword),
-        (Format::LdaC, lda_c),
-        (Format::Svm, svm),
-        (Format::Text, text),
-    ]
 }

@@ -1,5 +1,10 @@
 //! Every integration test, one binary: one link, one run.
 
+/// Messages reach the other ranks, and no stranger or broken peer does more harm than it must.
+mod transport;
+
+// The engine with a toy program: every change seen once, over every transport.
+mod engine;
 // Documents in every format: what is read, and the place and words of every refusal.
 mod data_formats;
 // Splitting over threads and shares, and damaged files, against a parser that knows no tricks.
@@ -8,3 +13,11 @@ mod data_splitting;
 mod data_cache;
 // The real sets have the sizes that their README states.
 mod data_real;
+// The read rule under a hostile network: a seeded simulator of whole runs.
+mod staleness;
+/// Messages survive the wire, nonsense does not, and the handshake tells ranks from strangers.
+mod wire;
+// What a user types and what scripts rely on: flags, help, records, exit statuses.
+mod cli;
+// The house rules: order of the floors, walls, sizes, and that what documents name exists.
+mod tidy;

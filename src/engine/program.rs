@@ -97,12 +97,7 @@ pub trait Program: Send + Sync + 'static {
 
     /// Writes the model. Called on every rank with its own parts; what other ranks hold comes
     /// through [`Host::gather`]. Only rank 0 has a `model`, and only if one is wanted.
-    fn save(
-        &self,
-        parts: Vec<Self::Part>,
-        host: &Host,
-        model: Option<&mut Model>,
-    ) -> Result<()>;
+    fn save(&self, parts: Vec<Self::Part>, host: &Host, model: Option<&mut Model>) -> Result<()>;
 
     /// What a worker must write down at a clock boundary to go on from there; the rest is rebuilt
     /// by `load`, `restore` and the first clock.

@@ -1,5 +1,24 @@
 //! The parameter server as a state machine: message in, messages out. No socket, no wall clock.
 
+mod batch;
+mod client;
+mod clock;
+mod consistency;
+mod deltas;
+mod lockstep;
+mod node;
+mod outbox;
+mod push;
+mod relocate;
+mod replica;
+mod rows;
+mod shard;
+mod shared;
+mod table;
 mod world;
 
+pub use client::{Client, Staleness};
+pub use consistency::{Bound, Consistency};
+pub use node::{Node, Outgoing};
+pub use table::{Element, ElementType, Home, Partition, TableKind, TableSpec};
 pub use world::World;

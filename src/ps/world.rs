@@ -36,8 +36,13 @@ impl World {
         self.first[rank as usize]..self.first[rank as usize + 1]
     }
 
-    /// The rank that `worker` lives on.
+    /// The rank that `worker` lives on; `worker` must be below [`World::workers`].
     pub fn rank_of(&self, worker: WorkerId) -> Rank {
         self.first.partition_point(|first| *first <= worker) as Rank - 1
+    }
+
+    /// The rank that `worker` lives on, or None if there is no such worker.
+    pub fn rank_of_checked(&self, worker: WorkerId) -> Option<Rank> {
+        (worker < self.workers()).then(|| self.rank_of(worker))
     }
 }

@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -153,8 +154,12 @@ pub enum Message {
         number: u64,
         /// Newest clock completed by every worker of the sender.
         completes: Clock,
-        /// The deltas, at most one batch per table.
-        batches: Vec<RowBatch>,
+        /// The sender wants the changes of its registered rows at once, without waiting for the
+        /// clock of all workers to advance.
+        answer: bool,
+        /// The deltas, at most one batch per table. Shared with the sender, which keeps them until
+        /// they come back in `Rows::included`.
+        batches: Arc<Vec<RowBatch>>,
     },
     /// The sender needs these rows, and wants to be pushed their changes from now on (under essp).
     Pull {
@@ -162,24 +167,30 @@ pub enum Message {
         table: TableId,
         /// The rows, strictly ascending.
         rows: Vec<u64>,
-        /// The answer must include all updates up to this clock.
+        /// The answer must include all updates up to this clock. (Eager shards answer at once and
+        /// push what is missing later.)
         stamp: Clock,
     },
-    /// Fresh rows, eager or in answer to `Pull`. Numbered from 0 per (sender, receiver).
+    /// Fresh rows, eager or in answer to `Pull`; without rows, the acknowledgement of `Updates`.
+    /// Numbered from 0 per (sender, receiver).
     Rows {
         /// This push's number.
         number: u64,
+        /// Pushes `covers .. number`, if they have not arrived, need not arrive any more
+        /// (`number` itself: there are none such).
+        covers: u64,
         /// These rows include all updates of all workers up to this clock.
         stamp: Clock,
         /// The stamp holds for *every* row that the receiver holds from this sender, pushed here or
         /// not, once pushes `0 ..= number` are applied (eager pushes).
         complete: bool,
-        /// The receiver's own update batches `0 .. included` are in these rows.
+        /// The receiver's own update batches `0 .. included` are in these rows (under bsp: have
+        /// arrived, and are in the rows once the stamp says so).
         included: u64,
         /// The rows' values, at most one batch per table.
         batches: Vec<RowBatch>,
     },
-    /// Pushes from `number` on never arrived: send all registered rows afresh.
+    /// Pushes from `number` on have not arrived: if there are any, send all registered rows afresh.
     Refresh {
         /// The first push that is missing.
         number: u64,
@@ -218,6 +229,8 @@ pub enum Message {
         bytes: [u64; 2],
         /// The worker's part of the objective and of `pull`, when this clock has one.
         partial: Option<Payload>,
+        /// The worker ends here.
+        ended: bool,
     },
     /// Rank 0 has folded the partial results of `clock`; sent to every rank.
     Verdict {
@@ -225,8 +238,6 @@ pub enum Message {
         clock: Clock,
         /// Workers stop after completing this clock (`Clock::MAX`: go on).
         last: Clock,
-        /// Every worker writes its checkpoint after completing `clock`.
-        checkpoint: bool,
         /// What `pull` made of the partial results.
         update: Option<Bytes>,
     },
@@ -243,6 +254,11 @@ pub enum Message {
         number: u64,
         /// One entry per rank.
         payloads: Vec<Bytes>,
+    },
+    /// The sender's part of the checkpoint after `clock` is on disk; sent to rank 0.
+    Checkpointed {
+        /// The checkpoint's clock.
+        clock: Clock,
     },
     /// A user asked the sender to stop (SIGINT 2, SIGTERM 15); rank 0 decides when.
     Interrupt {

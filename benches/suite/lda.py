@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""`petuum lda` beside its peers, on real corpora.
+
+    benches/suite/lda.py quality  [--out DIR]   log-likelihood per token after 100 passes, beside tomotopy
+    benches/suite/lda.py cost     [--out DIR]   tokens/s, memory, time to first record, TCP against threads
+    benches/suite/lda.py rotation [--out DIR]   T7: log-likelihood by pass, rotation and data-parallel
+
+Needs a release build of petuum (cargo build --release) and the corpora in $PETUUM_DATA (default
+../shared/data); peers that are not installed are skipped by name (pip install tomotopy). Every
+run's command, versions and hardware go to DIR/environment.txt, the figures to DIR/*.csv.
+"""
+
+import argparse
+import csv
+import gzip
+import io
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PETUUM = Path(os.environ.get("PETUUM", ROOT / "target/release/petuum"))
+DATA = Path(os.environ.get("PETUUM_DATA", ROOT / "../shared/data")).resolve()
+CORPORA = {
+    "kos": (DATA / "kos/docword.kos.txt.gz", 50),
+    "imdb": (DATA / "imdb/docword.imdb.txt.gz", 100),
+}
+
+
+def corpus(name):
+    path, topics = CORPORA[name]
+    if not path.exists():
+        print(f"skipped: no {path}", file=sys.stderr)
+        return None, topics
+    return path, topics
+
+
+def run(arguments, **limits):
+    """Runs petuum; returns its records, wall seconds, CPU seconds and peak memory in MiB of the largest process."""
+    command = [str(PETUUM), *map(str, arguments)]
+    log(" ".join(command))
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first, lines = None, []
+    for line in process.stdout:
+        lines.append(line)
+        if len(lines) == 2:
+            first = time.monotonic() - start
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - start
+    if status != 0:
+        sys.exit(f"{' '.join(command)}\nended with {status}:\n{errors}")
+    records = list(csv.DictReader(io.StringIO("".join(lines))))
+    return {
+        "records": records,
+        "wall": wall,
+        "first_record": first,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "rss_mib": usage.ru_maxrss / 1024,
+    }
+
+
+def two_processes():
+    """A hosts file of two local ranks with one worker each."""
+    hosts = tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False)
+    hosts.write("localhost slots=1\nlocalhost slots=1\n")
+    hosts.close()
+    return hosts.name
+
+
+def tomotopy_quality(path, topics, passes):
+    try:
+        import tomotopy
+    except ImportError:
+        print("skipped: no tomotopy (pip install tomotopy)", file=sys.stderr)
+        return None
+    documents = {}
+    opener = gzip.open if str(path).endswith(".gz") else open
+    with opener(path, "rt") as lines:
+        for _ in range(3):
+            next(lines)
+        for line in lines:
+            document, word, count = line.split()
+            documents.setdefault(int(document), []).extend([word] * int(count))
+    model = tomotopy.LDAModel(
+        tw=tomotopy.TermWeight.ONE, min_cf=0, rm_top=0, k=topics, alpha=0.1, eta=0.01, seed=1
+    )
+    model.optim_interval = 0
+    for document in sorted(documents):
+        model.add_doc(documents[document])
+    model.train(0)
+    start = time.monotonic()
+    model.train(passes, workers=1)
+    return model.ll_per_word, time.monotonic() - start, model.num_words, tomotopy.__version__
+
+
+def quality(out):
+    """Log-likelihood per token after 100 passes, alpha 0.1, beta 0.01."""
+    rows = []
+    for name in CORPORA:
+        path, topics = corpus(name)
+        if path is None:
+            continue
+        reference = tomotopy_quality(path, topics, 100)
+        if reference:
+            rows.append([name, topics, f"tomotopy {reference[3]}, 1 worker", reference[0], reference[1], ""])
+        base = ["lda", path, "--topics", topics, "--alpha", 0.1, "--beta", 0.01, "--clocks", 100]
+        variants = [(f"petuum, {w} workers", ["--workers", w]) for w in (1, 2, 4)]
+        variants.append(("petuum, 2 TCP processes", ["--hosts", two_processes()]))
+        for label, extra in variants:
+            result = run([*base, *extra, "--evaluate-every", 10, "--quiet"])
+            last = result["records"][-1]
+            value = float(last["loglik_per_token"])
+            gap = "" if not reference else f"{100 * (value / reference[0] - 1):+.3f} %"
+            rows.append([name, topics, label, value, float(last["seconds"]), gap])
+    write(out / "lda-quality.csv", ["corpus", "topics", "run", "loglik_per_token", "seconds", "against_reference"], rows)
+
+
+def cost(out):
+    """Throughput, memory and start-up on imdb, K=100."""
+    path, topics = corpus("imdb")
+    if path is None:
+        return
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "docword.imdb.txt"
+        text.write_bytes(gzip.open(path).read())
+        vocabulary = path.parent / "vocab.imdb.txt"
+        (Path(folder) / "vocab.imdb.txt").write_bytes(vocabulary.read_bytes())
+        cache = Path(folder) / "imdb.petuum"
+        converted = run(["convert", text, "--output", cache])
+        rows.append(["convert text to cache", "", "", round(converted["rss_mib"]), "", round(converted["wall"], 2)])
+        tokens = 9_314_460
+        for label, source in [("gz text", path), ("text", text), ("cache", cache)]:
+            firsts = []
+            for _ in range(5):
+                result = run(["lda", source, "--topics", topics, "--workers", 2, "--clocks", 1, "--quiet"])
+                seconds = float(result["records"][0]["seconds"])
+                firsts.append((result["first_record"], result["first_record"] - seconds, result["rss_mib"]))
+            first, before, rss = (statistics.median(column) for column in zip(*firsts))
+            rows.append([f"first record from {label}", round(first, 2), round(before, 2), round(rss), "", ""])
+        passes = 30
+        timings = {"2 workers": [], "2 TCP processes": []}
+        for _ in range(5):
+            for label, extra in [("2 workers", ["--workers", 2]), ("2 TCP processes", ["--hosts", two_processes()])]:
+                result = run(["lda", cache, "--topics", topics, "--clocks", passes, "--evaluate-every", passes, "--quiet", *extra])
+                last = result["records"][-1]
+                timings[label].append((float(last["seconds"]), result["wall"], result["rss_mib"], float(last["bytes_sent"]) / passes))
+        for label, values in timings.items():
+            seconds, wall, rss, sent = (statistics.median(column) for column in zip(*values))
+            rows.append([f"{passes} passes, {label}", round(seconds, 2), round(wall, 2), round(rss), round(sent), round(passes * tokens / seconds)])
+        ratios = [b[0] / a[0] for a, b in zip(timings["2 workers"], timings["2 TCP processes"])]
+        rows.append(["TCP time over threads' time, pair by pair, median", round(statistics.median(ratios), 3), "", "", "", ""])
+    write(out / "lda-cost.csv", ["what", "seconds", "wall_or_before_training", "peak_mib_per_process", "bytes_per_pass", "tokens_per_second"], rows)
+
+
+def rotation(out):
+    """T7: log-likelihood by pass for rotation and for data-parallel runs, on kos, K=50."""
+    path, topics = corpus("kos")
+    if path is None:
+        return
+    rows = []
+    base = ["lda", path, "--topics", topics, "--alpha", 0.1, "--beta", 0.01, "--clocks", 100, "--quiet"]
+    for workers in (1, 2, 4, 8, 16, 32):
+        collect(rows, f"rotation, P={workers}", run([*base, "--workers", workers]))
+        if workers > 1:
+            for staleness in (0, 3, 10):
+                extra = ["--workers", workers, "--parallel", "data", "--consistency", "ssp", "--staleness", staleness]
+                collect(rows, f"data-parallel, P={workers}, s={staleness}", run([*base, *extra]))
+    write(out / "lda-rotation.csv", ["run", "pass", "loglik_per_token"], rows)
+    target = max(float(row[2]) for row in rows if row[0] == "rotation, P=1" and int(row[1]) == 80)
+    reached = {}
+    for label, clock, value in rows:
+        if float(value) >= target and label not in reached:
+            reached[label] = clock
+    labels = dict.fromkeys(row[0] for row in rows)
+    write(out / "lda-rotation-passes.csv", ["run", f"passes_to_{target:.4f}"], [[label, reached.get(label, "> 100")] for label in labels])
+
+
+def collect(rows, label, result):
+    rows.extend([label, record["clock"], record["loglik_per_token"]] for record in result["records"])
+
+
+LOG = []
+
+
+def log(line):
+    LOG.append(line)
+    print(line, file=sys.stderr)
+
+
+def write(path, header, rows):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    print(path.read_text())
+
+
+def environment(out):
+    def ask(command):
+        return subprocess.run(command, shell=True, capture_output=True, text=True).stdout.strip()
+
+    lines = [
+        f"date: {time.strftime('%Y-%m-%d')}",
+        f"petuum: {ask(f'{PETUUM} --version')}, commit {ask(f'git -C {ROOT} rev-parse --short HEAD')}",
+        f"rustc: {ask('rustc --version')}",
+        f"python: {platform.python_version()}",
+        f"processor: {ask('lscpu | grep -m1 -i model.name | cut -d: -f2').strip()}, {os.cpu_count()} cores",
+        f"memory: {ask('grep MemTotal /proc/meminfo')}",
+        f"kernel: {platform.release()}",
+        "commands:",
+        *("  " + line for line in LOG),
+    ]
+    with open(out / "environment.txt", "a") as file:
+        file.write("\n".join(lines) + "\n\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["quality", "cost", "rotation"])
+    parser.add_argument("--out", type=Path, default=Path("benches/runs/unnamed"))
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    {"quality": quality, "cost": cost, "rotation": rotation}[arguments.what](arguments.out)
+    environment(arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,318 @@
+//! What one rank still has to say to another, as frames in the making.
+//!
+//! Small messages are written straight into the frame that leaves next, so that many of them share
+//! one checksum and one write. Large ones wait in a lane per message kind and leave in fragments,
+//! lanes in turn. So **messages of one kind arrive in the order in which they were sent; a message
+//! may overtake a larger one of another kind.** `Abort` overtakes and discards everything;
+//! `Goodbye` comes last.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+
+use super::codec::{self, Encoder, Kind};
+use super::frame::{self, BODY_BYTES_MAX, FrameKind, HEADER_BYTES, ITEM_BYTES, ItemHeader};
+use super::message::{Message, Payload};
+use zerocopy::IntoBytes;
+
+/// Messages up to this size are copied into a shared frame; larger ones have frames of their own.
+pub const SMALL_BYTES_MAX: usize = 16 * 1024;
+/// Payloads from this size on are sent from where they lie.
+const SHARE_BYTES_MIN: usize = 16 * 1024;
+/// A shared frame is not grown past this: the first of its messages should not wait for the last.
+const ROW_BYTES_MAX: usize = 128 * 1024;
+
+/// A message on its way into the queue, encoded as far as that needs no lock.
+#[derive(Debug)]
+pub enum Prepared {
+    /// To be written into the shared frame; takes at most so many bytes.
+    Small(Message, usize),
+    /// Encoded.
+    Large(Large),
+}
+
+/// The bytes of a message that has frames of its own.
+#[derive(Debug)]
+pub struct Large {
+    kind: Kind,
+    total: u64,
+    segments: VecDeque<Bytes>,
+}
+
+impl Prepared {
+    /// Encodes `message` unless it is small.
+    pub fn new(message: Message) -> Prepared {
+        let message = with_bytes(message);
+        let bytes_max = codec::bytes_max(&message);
+        if bytes_max <= SMALL_BYTES_MAX {
+            return Prepared::Small(message, bytes_max);
+        }
+        Prepared::Large(Large::new(message))
+    }
+
+    /// Bytes of the message, or an upper bound of them.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Prepared::Small(_, bytes_max) => *bytes_max as u64,
+            Prepared::Large(large) => large.total,
+        }
+    }
+}
+
+impl Large {
+    fn new(message: Message) -> Large {
+        let kind = Kind::of(&message);
+        let mut encoder = Encoder::share(SHARE_BYTES_MIN);
+        codec::encode(message, &mut encoder);
+        let segments = VecDeque::from(encoder.into_segments());
+        Large {
+            kind,
+            total: segments.iter().map(|s| s.len() as u64).sum(),
+            segments,
+        }
+    }
+
+    /// Takes the next frame's worth of bytes off, without copying them.
+    fn split(&mut self) -> Part {
+        let (mut segments, mut length) = (Vec::new(), 0);
+        while let Some(segment) = self.segments.front_mut() {
+            let taken = segment.split_to(segment.len().min(BODY_BYTES_MAX - length));
+            length += taken.len();
+            if !taken.is_empty() {
+                segments.push(taken);
+            }
+            if segment.has_remaining() {
+                break;
+            }
+            self.segments.pop_front();
+        }
+        Part {
+            kind: self.kind,
+            total: self.total,
+            segments,
+            length,
+        }
+    }
+}
+
+/// The body of one fragment.
+#[derive(Debug)]
+struct Part {
+    kind: Kind,
+    total: u64,
+    segments: Vec<Bytes>,
+    length: usize,
+}
+
+/// What was taken out of a queue in one go, in the order in which it leaves.
+#[derive(Debug, Default)]
+pub struct Batch {
+    heartbeat: bool,
+    farewell: bool,
+    rows: Vec<Vec<u8>>,
+    parts: Vec<Part>,
+    goodbye: bool,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.parts.is_empty()
+            && !(self.heartbeat || self.farewell || self.goodbye)
+    }
+
+    /// Appends the batch as finished frames; a frame may be several chunks.
+    pub fn frames(&mut self, out: &mut VecDeque<Bytes>) {
+        let mut bare = |due: bool, kind| {
+            if due {
+                out.push_back(Bytes::copy_from_slice(&frame::bare(kind)));
+            }
+        };
+        bare(self.heartbeat, FrameKind::Heartbeat);
+        bare(self.farewell, FrameKind::Farewell);
+        for mut row in self.rows.drain(..) {
+            frame::seal(&mut row);
+            out.push_back(row.into());
+        }
+        for part in self.parts.drain(..) {
+            let body = part.segments.iter().map(|segment| &segment[..]);
+            let header = frame::fragment_header(part.kind, part.total, part.length, body);
+            out.push_back(Bytes::copy_from_slice(&header));
+            out.extend(part.segments);
+        }
+        if self.goodbye {
+            out.push_back(Bytes::copy_from_slice(&frame::bare(FrameKind::Goodbye)));
+        }
+        *self = Batch::default();
+    }
+}
+
+/// Payloads as bytes; their values' sizes are not known before.
+fn with_bytes(mut message: Message) -> Message {
+    let payload = match &mut message {
+        Message::Block { payload, .. } => Some(payload),
+        Message::Report { partial, .. } => partial.as_mut(),
+        _ => None,
+    };
+    if let Some(payload) = payload {
+        let value = std::mem::replace(payload, Payload::Bytes(Bytes::new()));
+        *payload = Payload::Bytes(value.into_bytes());
+    }
+    message
+}
+
+/// Everything queued for one peer.
+#[derive(Debug, Default)]
+pub struct Queue {
+    /// Frames of small messages that are full.
+    rows: VecDeque<Vec<u8>>,
+    /// The frame that small messages are being written to; empty, or at least a header long.
+    row: Vec<u8>,
+    /// Large messages, and small ones that must not overtake them, by message kind.
+    lanes: [VecDeque<Large>; Kind::COUNT],
+    /// Messages in all lanes.
+    waiting: usize,
+    /// The lane whose turn it is.
+    turn: usize,
+    /// Frames without a body that are due.
+    heartbeat: bool,
+    farewell: bool,
+    goodbye: bool,
+    /// Nothing is queued any more.
+    closed: bool,
+}
+
+impl Queue {
+    /// Queues a message. A closed queue forgets it.
+    pub fn push(&mut self, message: Prepared) {
+        if self.closed {
+            return;
+        }
+        match message {
+            Prepared::Small(Message::Goodbye, _) => self.goodbye(),
+            Prepared::Small(message @ Message::Abort { .. }, bytes_max) => {
+                self.clear();
+                self.small(message, bytes_max);
+            }
+            Prepared::Small(message, bytes_max) => {
+                let kind = Kind::of(&message);
+                if self.lanes[kind.index()].is_empty() {
+                    self.small(message, bytes_max);
+                } else {
+                    self.large(Large::new(message));
+                }
+            }
+            Prepared::Large(large) => self.large(large),
+        }
+    }
+
+    /// A sign of life is due.
+    pub fn heartbeat(&mut self) {
+        self.heartbeat = true;
+    }
+
+    /// The other side's `Goodbye` has arrived.
+    pub fn farewell(&mut self) {
+        self.farewell = true;
+    }
+
+    /// `Goodbye` follows what is queued; nothing can be queued any more.
+    pub fn goodbye(&mut self) {
+        self.goodbye |= !self.closed;
+        self.closed = true;
+    }
+
+    /// Forgets what is queued, now and later.
+    pub fn close(&mut self) {
+        self.clear();
+        self.closed = true;
+        self.goodbye = false;
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.row.clear();
+        self.lanes.iter_mut().for_each(VecDeque::clear);
+        self.waiting = 0;
+    }
+
+    fn small(&mut self, message: Message, bytes_max: usize) {
+        if self.row.len() + ITEM_BYTES + bytes_max > HEADER_BYTES + ROW_BYTES_MAX {
+            let full = std::mem::take(&mut self.row);
+            self.rows.push_back(full);
+        }
+        let mut row = std::mem::take(&mut self.row);
+        if row.is_empty() {
+            row.resize(HEADER_BYTES, 0);
+        }
+        let start = row.len();
+        let kind = Kind::of(&message) as u8;
+        row.extend_from_slice(&[0; ITEM_BYTES]);
+        let mut encoder = Encoder::append(row);
+        codec::encode(message, &mut encoder);
+        row = encoder.into_buffer();
+        let header = ItemHeader {
+            length: ((row.len() - start - ITEM_BYTES) as u32).into(),
+            kind,
+            reserved: [0; 3],
+        };
+        row[start..start + ITEM_BYTES].copy_from_slice(header.as_bytes());
+        self.row = row;
+    }
+
+    fn large(&mut self, large: Large) {
+        self.lanes[large.kind.index()].push_back(large);
+        self.waiting += 1;
+    }
+
+    /// Moves about `bytes` of what is due into `batch`, fair between lanes. Short: the work that
+    /// grows with the bytes is left to [`Batch::frames`]. False if there was nothing.
+    pub fn take(&mut self, bytes: usize, batch: &mut Batch) -> bool {
+        let mut taken = 0;
+        batch.heartbeat = std::mem::take(&mut self.heartbeat);
+        batch.farewell = std::mem::take(&mut self.farewell);
+        while taken < bytes {
+            let Some(row) = self.rows.pop_front() else {
+                break;
+            };
+            taken += row.len();
+            batch.rows.push(row);
+        }
+        if taken >= bytes {
+            // Large messages may not overtake small ones of their kind.
+            return true;
+        }
+        if !self.row.is_empty() {
+            // The next row is likely to become about as long as this one.
+            let next = Vec::with_capacity(self.row.len());
+            batch.rows.push(std::mem::replace(&mut self.row, next));
+        }
+        self.take_large(bytes, batch);
+        batch.goodbye = self.goodbye && self.is_drained();
+        self.goodbye &= !batch.goodbye;
+        !batch.is_empty()
+    }
+
+    /// One fragment of each lane in turn. Small messages leave with every round, whatever waits here.
+    fn take_large(&mut self, bytes: usize, batch: &mut Batch) {
+        let mut taken = 0;
+        while self.waiting > 0 && taken < bytes {
+            let lane = &mut self.lanes[self.turn];
+            self.turn = (self.turn + 1) % Kind::COUNT;
+            let Some(large) = lane.front_mut() else {
+                continue;
+            };
+            let part = large.split();
+            taken += part.length;
+            batch.parts.push(part);
+            if large.segments.is_empty() {
+                lane.pop_front();
+                self.waiting -= 1;
+            }
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.rows.is_empty() && self.row.is_empty() && self.waiting == 0
+    }
+}

@@ -1,0 +1,280 @@
+//! The engine without any real program: a toy that counts, over one rank and over several, must see
+//! every change exactly once and stop where it is told to.
+
+use petuum::engine::{Host, InProcess, Objective, Program, Settings, Worker, run_in_process};
+use petuum::error::{Error, Result};
+use petuum::ps::{Consistency, ElementType, TableKind, TableSpec, World};
+use petuum::report::{Record, RecordForm};
+use petuum::scheduler::rotation::Rotation;
+use petuum::snapshot::{Model, Tensor};
+use petuum::wire::message::{Clock, Portable};
+
+const SUMS: u16 = 0;
+const RING: u16 = 1;
+const WIDTH: usize = 5;
+
+/// Every worker adds 1 to every element of a shared row in every clock, and signs every block of a
+/// ring once per pass.
+struct Counting {
+    blocks: u32,
+}
+
+/// The clocks of one worker, and the signatures it has seen.
+#[derive(Default)]
+struct Counter {
+    clocks: i64,
+    turn: u64,
+    holds: u64,
+    factor: i64,
+}
+
+/// Bytes as they are.
+#[derive(Clone, Debug, PartialEq)]
+struct Numbers(Vec<i64>);
+
+impl Portable for Numbers {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0
+            .iter()
+            .for_each(|number| out.extend(number.to_le_bytes()));
+    }
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        if rest.is_empty() {
+            Ok(Numbers(
+                numbers
+                    .iter()
+                    .map(|number| i64::from_le_bytes(*number))
+                    .collect(),
+            ))
+        } else {
+            Err(Error::Other("not numbers".into()))
+        }
+    }
+}
+
+impl Program for Counting {
+    type Part = Counter;
+    type Task = ();
+    type Partial = Numbers;
+    type Update = Numbers;
+
+    fn columns(&self) -> Vec<&'static str> {
+        vec!["factor"]
+    }
+
+    fn tables(&self, _world: &World) -> Vec<TableSpec> {
+        let sums = TableKind::Shared {
+            rows: 3,
+            width: WIDTH as u32,
+            element: ElementType::I64,
+            sparse: false,
+        };
+        vec![
+            TableSpec {
+                name: "sums",
+                kind: sums,
+            },
+            TableSpec {
+                name: "ring",
+                kind: TableKind::Exclusive {
+                    blocks: self.blocks,
+                },
+            },
+        ]
+    }
+
+    fn load(&mut self, host: &Host) -> Result<Vec<Counter>> {
+        let everyone = host.all_gather(vec![host.rank() as u8])?;
+        for (rank, bytes) in everyone.iter().enumerate() {
+            assert_eq!(bytes[..], [rank as u8]);
+        }
+        Ok(host
+            .world()
+            .local(host.rank())
+            .map(|_| Counter::default())
+            .collect())
+    }
+
+    fn push(&self, part: &mut Counter, (): (), worker: &mut Worker) -> Result<()> {
+        let rotation = Rotation::new(worker.world().workers(), self.blocks);
+        for _ in 0..self.blocks {
+            let turn = rotation.task(worker.id(), part.turn);
+            part.turn += 1;
+            let mut block = match turn.first {
+                true => Numbers(Vec::new()),
+                false => worker.acquire(RING, turn.block, turn.turn)?,
+            };
+            assert_eq!(block.0.len() as u64, turn.turn, "one signature per use");
+            block.0.push(i64::from(worker.id()));
+            worker.hand_over(RING, turn.block, turn.turn + 1, turn.next, block);
+        }
+        for row in 0..3 {
+            let workers = i64::from(worker.world().workers());
+            let at = worker.at();
+            let own = part.clocks;
+            for value in worker.read::<i64>(SUMS, row)? {
+                assert!(
+                    *value >= own && *value <= workers * (at + 2),
+                    "{value} at {at}"
+                );
+            }
+            worker.inc(SUMS, row, &[1i64; WIDTH]);
+        }
+        part.clocks += 1;
+        Ok(())
+    }
+
+    fn partial(&self, part: &mut Counter, _worker: &mut Worker) -> Result<Numbers> {
+        Ok(Numbers(vec![part.clocks, part.factor]))
+    }
+
+    fn maximises(&self) -> bool {
+        true
+    }
+
+    fn objective(&self, partials: &[Numbers]) -> Result<Objective> {
+        let value = partials.iter().map(|numbers| numbers.0[0] as f64).sum();
+        Ok(Objective {
+            value,
+            columns: vec![Some(partials[0].0[1] as f64)],
+        })
+    }
+
+    fn pull(&self, _clock: Clock, partials: &[Numbers]) -> Result<Option<Numbers>> {
+        Ok(Some(Numbers(vec![partials[0].0[1] + 2])))
+    }
+
+    fn commit(&self, part: &mut Counter, update: &Numbers) {
+        part.factor = update.0[0];
+    }
+
+    fn finish(&self, part: &mut Counter, worker: &mut Worker) -> Result<()> {
+        worker.settle();
+        for row in 0..3 {
+            for value in worker.read::<i64>(SUMS, row)? {
+                part.holds += *value as u64;
+            }
+        }
+        Ok(())
+    }
+
+    fn save(&self, parts: Vec<Counter>, host: &Host, _model: Option<&mut Model>) -> Result<()> {
+        let workers = u64::from(host.world().workers());
+        for part in parts {
+            assert_eq!(part.holds, 3 * WIDTH as u64 * workers * part.clocks as u64);
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self, part: &Counter) -> Vec<Tensor> {
+        vec![Tensor::new("clocks", &[1], &[part.clocks])]
+    }
+
+    fn restore(&self, _part: &mut Counter, _tensors: Vec<Tensor>) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn settings(consistency: Consistency, staleness: u32, clocks: u64) -> Settings {
+    Settings {
+        program: "counting",
+        workers: None,
+        shards: 2,
+        hosts: None,
+        rank: None,
+        ranks: None,
+        secret_file: None,
+        connect_timeout: 30.0,
+        consistency,
+        staleness,
+        clocks: Some(clocks),
+        time_limit: None,
+        tolerance: None,
+        target: None,
+        clocks_per_pass: 1,
+        evaluate_every: 1,
+        seed: 1,
+        output: None,
+        force: false,
+        checkpoint: None,
+        checkpoint_every: 1,
+        resume: false,
+        records: RecordForm::Csv,
+        quiet: true,
+        canonical: String::new(),
+        canonical_result: String::new(),
+        options: Default::default(),
+    }
+}
+
+fn count(kind: InProcess, ranks: u32, workers: u32, settings: &Settings) -> Vec<Record> {
+    let blocks = ranks * workers * 2;
+    run_in_process(kind, ranks, workers, settings, || Ok(Counting { blocks })).unwrap()
+}
+
+#[test]
+fn every_change_is_seen_once_under_every_consistency_and_transport() {
+    use Consistency::{Async, Bsp, Essp, Ssp};
+    for (consistency, staleness) in [
+        (Bsp, 0),
+        (Ssp, 0),
+        (Ssp, 2),
+        (Essp, 1),
+        (Essp, 5),
+        (Async, 0),
+    ] {
+        for (ranks, workers) in [(1, 1), (1, 3), (2, 1), (3, 2)] {
+            for kind in [InProcess::Local, InProcess::Coded] {
+                let records = count(kind, ranks, workers, &settings(consistency, staleness, 12));
+                assert_eq!(
+                    records.len(),
+                    12,
+                    "{consistency:?} {staleness} {ranks} x {workers}"
+                );
+                for (record, clock) in records.iter().zip(1..) {
+                    assert_eq!(record.clock, clock);
+                    assert_eq!(record.objective, f64::from(ranks * workers) * clock as f64);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_pull_finds_reaches_every_worker_after_the_staleness() {
+    for staleness in [0, 2] {
+        let settings = settings(Consistency::Ssp, staleness, 10);
+        let records = count(InProcess::Local, 2, 2, &settings);
+        for (record, clock) in records.iter().zip(0u64..) {
+            // Clock c works with what was pulled in clock c - s - 1, which is 2 more than that one
+            // worked with.
+            let pulls = clock / (u64::from(staleness) + 1);
+            assert_eq!(record.columns, [Some(2.0 * pulls as f64)], "clock {clock}");
+        }
+    }
+}
+
+#[test]
+fn a_target_stops_the_run_after_an_evaluated_clock() {
+    for (staleness, evaluate_every) in [(0, 1), (0, 4), (3, 1), (3, 4)] {
+        let target = Some(20.0);
+        let base = settings(Consistency::Ssp, staleness, 1000);
+        let settings = Settings {
+            target,
+            evaluate_every,
+            ..base
+        };
+        let records = count(InProcess::Local, 2, 1, &settings);
+        let last = records.last().unwrap();
+        assert!(
+            last.clock <= 10 + u64::from(staleness) + 2 * evaluate_every,
+            "{last:?}"
+        );
+        let counted: Vec<f64> = records.iter().map(|r| r.clock as f64 * 2.0).collect();
+        assert_eq!(
+            counted,
+            records.iter().map(|r| r.objective).collect::<Vec<_>>()
+        );
+    }
+}
