@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use petuum::ps::{
-    Bound, Client, Consistency, Element, ElementType, Node, TableKind, TableSpec, World,
+    Bound, Client, Consistency, Element, ElementType, Node, Outgoing, TableKind, TableSpec, World,
 };
+use petuum::wire::message::Rank;
 
 use crate::measure;
 
 const ROWS: u64 = 1000;
 const WIDTH: usize = 100;
 
-fn client(element: ElementType, sparse: bool, width: usize) -> Client {
+fn nodes(workers: &[u32], element: ElementType, sparse: bool, width: usize) -> Vec<Arc<Node>> {
     let kind = TableKind::Shared {
         rows: ROWS,
         width: width as u32,
@@ -23,7 +24,22 @@ fn client(element: ElementType, sparse: bool, width: usize) -> Client {
         kind,
     }];
     let bound = Bound::new(Consistency::Essp, 3);
-    Arc::new(Node::new(World::new(&[1]), 0, 64, &tables, bound)).client(0)
+    let node = |rank| Arc::new(Node::new(World::new(workers), rank, 64, &tables, bound));
+    (0..workers.len() as u32).map(node).collect()
+}
+
+fn client(element: ElementType, sparse: bool, width: usize) -> Client {
+    nodes(&[1], element, sparse, width)[0].client(0)
+}
+
+/// Hands messages over, and what they cause, without a transport.
+fn deliver(nodes: &[Arc<Node>], from: Rank, out: &mut Outgoing) {
+    for (to, message) in std::mem::take(out) {
+        let mut answers = Vec::new();
+        let handled = nodes[to as usize].handle(from, message, &mut answers);
+        assert!(handled.is_ok());
+        deliver(nodes, to, &mut answers);
+    }
 }
 
 /// Rows in an order that the prefetcher does not guess.
@@ -42,18 +58,12 @@ fn get_and_inc<T: Element>(client: &mut Client, row: u64, delta: &[T]) -> f64 {
 pub(crate) fn run(small: bool) {
     let mut floats = client(ElementType::F32, false, WIDTH);
     let delta = [0.5f32; WIDTH];
-    measure(
-        small,
-        "ps: get + inc, 100 f32, touched rows",
-        1_000_000,
-        |i| get_and_inc(&mut floats, row(i), &delta),
-    );
-    measure(
-        small,
-        "ps: get alone, 100 f32, touched rows",
-        1_000_000,
-        |i| f64::from(floats.read::<f32>(0, row(i))[0]),
-    );
+    measure(small, "ps: get + inc, 100 f32, touched rows", 20_000, |i| {
+        get_and_inc(&mut floats, row(i), &delta)
+    });
+    measure(small, "ps: get alone, 100 f32, touched rows", 20_000, |i| {
+        f64::from(floats.read::<f32>(0, row(i))[0])
+    });
     measure(
         small,
         "ps: clock of 1000 touched rows, per row",
@@ -69,7 +79,7 @@ pub(crate) fn run(small: bool) {
     measure(
         small,
         "ps: get alone, 100 f32, untouched rows",
-        1_000_000,
+        20_000,
         |i| f64::from(floats.read::<f32>(0, row(i))[0]),
     );
     let mut counts = client(ElementType::I32, true, WIDTH);
@@ -77,14 +87,35 @@ pub(crate) fn run(small: bool) {
         counts.inc_sparse(0, i % ROWS, (row(i) % WIDTH as u64) as u32, 1);
     }
     counts.clock(&mut Vec::new());
-    measure(small, "ps: sparse get, 20 of 100 i32", 1_000_000, |i| {
+    measure(small, "ps: sparse get, 20 of 100 i32", 20_000, |i| {
         let mut sum = 0;
         counts.read_sparse(0, row(i), |_, count: i32| sum += count);
         f64::from(sum)
     });
-    measure(small, "ps: sparse inc, two columns", 1_000_000, |i| {
+    measure(small, "ps: sparse inc, two columns", 20_000, |i| {
         counts.inc_sparse(0, row(i), (i % 100) as u32, -1);
         counts.inc_sparse(0, row(i), ((i + 7) % 100) as u32, 1);
         0.0
     });
+    let nodes = nodes(&[1, 1], ElementType::F32, false, WIDTH);
+    let mut clients = [nodes[0].client(0), nodes[1].client(1)];
+    let all: Vec<u64> = (0..ROWS).collect();
+    let mut messages = Vec::new();
+    for (rank, client) in clients.iter_mut().enumerate() {
+        client.prefetch(0, &all, &mut messages);
+        deliver(&nodes, rank as Rank, &mut messages);
+    }
+    measure(
+        small,
+        "ps: clock of 2 ranks that share 1000 rows, per clock",
+        100,
+        |_| {
+            for (rank, client) in clients.iter_mut().enumerate() {
+                (0..ROWS).for_each(|row| client.inc(0, row, &delta));
+                client.clock(&mut messages);
+                deliver(&nodes, rank as Rank, &mut messages);
+            }
+            0.0
+        },
+    );
 }

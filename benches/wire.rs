@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,44 +20,80 @@ pub(crate) fn run(small: bool) {
     let line = |name: &str, value: f64, unit: &str| {
         say(&format!("{name:<44} {value:>10.2} {unit}"));
     };
-    line("wire: 64 B frame, both ends, no socket", frames(if small { 3 } else { 3000 }), "ns");
+    line(
+        "wire: 64 B frame, both ends, no socket",
+        frames(if small { 3 } else { 3000 }),
+        "ns",
+    );
     let (cpu, wall) = tcp_small(if small { 10_000 } else { 10_000_000 });
     line("tcp: 64 B frame, both ends, CPU", cpu, "ns");
     line("tcp: 64 B frame, wall", wall, "ns");
     let total = if small { 40_000_000 } else { 4_000_000_000 };
     for kilobytes in [4, 100, 500, 10_000] {
         let (rate, cpu) = tcp_rows(kilobytes * 1000, total);
-        line(&format!("tcp: rows of {kilobytes} KB, floats, one way"), rate, "GB/s");
+        line(
+            &format!("tcp: rows of {kilobytes} KB, floats, one way"),
+            rate,
+            "GB/s",
+        );
         line("    CPU, both ends", cpu, "s/GB");
     }
     for megabytes in if small { [1, 2] } else { [1, 100] } {
         let (rate, cpu) = tcp_blocks(megabytes << 20, total);
-        line(&format!("tcp: blocks of {megabytes} MiB, one way"), rate, "GB/s");
+        line(
+            &format!("tcp: blocks of {megabytes} MiB, one way"),
+            rate,
+            "GB/s",
+        );
         line("    CPU, both ends", cpu, "s/GB");
     }
-    line("tcp: there and back, 64 B", tcp_round_trip(if small { 100 } else { 20_000 }), "us");
+    line(
+        "tcp: there and back, 64 B",
+        tcp_round_trip(if small { 100 } else { 20_000 }),
+        "us",
+    );
 }
 
 /// A message whose frame part is 64 bytes: 8 of header, 56 of body.
 fn small(number: u64) -> Message {
-    Message::Gather { number: 100 + number % 20, payload: Bytes::from_static(&[7; 54]) }
+    Message::Gather {
+        number: 100 + number % 20,
+        payload: Bytes::from_static(&[7; 54]),
+    }
 }
 
 fn rows(bytes: usize) -> Message {
     let (width, count) = (100, bytes / 400);
     let elements = Elements::F32(vec![0.25; width * count]);
     let rows = (0..count as u64).map(|row| row * 3).collect();
-    let batch = RowBatch { table: 0, rows, ends: vec![], columns: vec![], elements };
-    Message::Updates { number: 1, completes: 1, answer: false, batches: Arc::new(vec![batch]) }
+    let batch = RowBatch {
+        table: 0,
+        rows,
+        ends: vec![],
+        columns: vec![],
+        elements,
+    };
+    Message::Updates {
+        number: 1,
+        completes: 1,
+        answer: false,
+        batches: Arc::new(vec![batch]),
+    }
 }
 
 fn block(bytes: usize) -> Message {
     let payload = Payload::Bytes(vec![7; bytes].into());
-    Message::Block { table: 0, block: 0, turn: 0, worker: 0, payload }
+    Message::Block {
+        table: 0,
+        block: 0,
+        turn: 0,
+        worker: 0,
+        payload,
+    }
 }
 
 /// Nanoseconds to queue, seal, check and decode one small message, in batches of 1,000.
-fn frames(rounds: u32) -> f64 {
+fn frames(rounds: u64) -> f64 {
     let each = 1000;
     let (mut queue, mut batch) = (Queue::default(), Batch::default());
     let (mut chunks, mut stream) = (VecDeque::new(), BytesMut::new());
@@ -68,7 +104,9 @@ fn frames(rounds: u32) -> f64 {
         while queue.take(1 << 20, &mut batch) {
             batch.frames(&mut chunks);
         }
-        chunks.drain(..).for_each(|chunk: Bytes| stream.extend_from_slice(&chunk));
+        chunks
+            .drain(..)
+            .for_each(|chunk: Bytes| stream.extend_from_slice(&chunk));
         while let Ok(Some(frame)) = frame::decode(&mut stream) {
             let _ = black_box(assembler.push(frame));
             while let Ok(Some(message)) = assembler.next() {
@@ -82,11 +120,16 @@ fn frames(rounds: u32) -> f64 {
 /// Two connected ends on loopback.
 fn pair() -> [Transport; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    let hosts: Vec<String> =
-        listeners.iter().map(|l| l.local_addr().expect("an address").to_string()).collect();
+    let hosts: Vec<String> = listeners
+        .iter()
+        .map(|l| l.local_addr().expect("an address").to_string())
+        .collect();
     let threads = [0, 1].map(|rank| {
         let listener = listeners[rank as usize].try_clone().ok();
-        let setup = TcpSetup { listener, ..TcpSetup::new(rank, hosts.clone()) };
+        let setup = TcpSetup {
+            listener,
+            ..TcpSetup::new(rank, hosts.clone())
+        };
         thread::spawn(|| Transport::tcp(setup))
     });
     threads.map(|thread| thread.join().expect("no panic").expect("a connection").0)
@@ -97,7 +140,11 @@ fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit(')').next().unwrap_or_default();
     let ticks = |field: usize| -> f64 {
-        after.split_whitespace().nth(field).and_then(|text| text.parse().ok()).unwrap_or(0.0)
+        after
+            .split_whitespace()
+            .nth(field)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.0)
     };
     (ticks(11) + ticks(12)) / 100.0
 }
@@ -128,7 +175,10 @@ fn one_way(count: u64, ahead: u64, message: impl Fn(u64) -> Message + Send) -> (
         }
     });
     let spent = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    thread::scope(|scope| ends.iter().for_each(|end| drop(scope.spawn(|| end.close()))));
+    thread::scope(|scope| {
+        ends.iter()
+            .for_each(|end| drop(scope.spawn(|| end.close())))
+    });
     spent
 }
 
@@ -171,6 +221,9 @@ fn tcp_round_trip(count: u64) -> f64 {
         }
         spent = start.elapsed();
     });
-    thread::scope(|scope| ends.iter().for_each(|end| drop(scope.spawn(|| end.close()))));
+    thread::scope(|scope| {
+        ends.iter()
+            .for_each(|end| drop(scope.spawn(|| end.close())))
+    });
     spent.as_secs_f64() * 1e6 / count as f64
 }

@@ -9,6 +9,7 @@ mod network;
 mod oracle;
 mod simulation;
 mod spread;
+mod tables;
 mod threads;
 
 use std::ops::Range;

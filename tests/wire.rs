@@ -40,7 +40,13 @@ fn dense() -> impl Strategy<Value = RowBatch> {
     (any::<u16>(), ascending(), 0..5usize).prop_flat_map(|(table, rows, width)| {
         elements(rows.len() * width).prop_map(move |elements| {
             let rows = rows.clone();
-            RowBatch { table, rows, ends: vec![], columns: vec![], elements }
+            RowBatch {
+                table,
+                rows,
+                ends: vec![],
+                columns: vec![],
+                elements,
+            }
         })
     })
 }
@@ -76,7 +82,13 @@ fn batches() -> impl Strategy<Value = Vec<RowBatch>> {
 fn stats() -> impl Strategy<Value = ClockStats> {
     (0.0..1e9f64, 0.0..1e9f64, any::<[u64; 3]>()).prop_map(|(seconds, wait_seconds, n)| {
         let [staleness_sum, reads, staleness_max] = n;
-        ClockStats { seconds, wait_seconds, staleness_sum, reads, staleness_max }
+        ClockStats {
+            seconds,
+            wait_seconds,
+            staleness_sum,
+            reads,
+            staleness_max,
+        }
     })
 }
 
@@ -84,16 +96,19 @@ fn stats() -> impl Strategy<Value = ClockStats> {
 fn message() -> impl Strategy<Value = Message> {
     let (n, m, c) = (any::<u64>(), any::<u32>(), any::<i64>());
     prop_oneof![
-        (n, c, any::<bool>(), batches()).prop_map(
-            |(number, completes, answer, batches)| Message::Updates {
+        (n, c, any::<bool>(), batches()).prop_map(|(number, completes, answer, batches)| {
+            Message::Updates {
                 number,
                 completes,
                 answer,
                 batches: Arc::new(batches),
             }
-        ),
-        (any::<u16>(), ascending(), c)
-            .prop_map(|(table, rows, stamp)| Message::Pull { table, rows, stamp }),
+        }),
+        (any::<u16>(), ascending(), c).prop_map(|(table, rows, stamp)| Message::Pull {
+            table,
+            rows,
+            stamp
+        }),
         (n, n, c, any::<bool>(), n, batches()).prop_map(
             |(number, covers, stamp, complete, included, batches)| Message::Rows {
                 number,
@@ -106,22 +121,42 @@ fn message() -> impl Strategy<Value = Message> {
         ),
         n.prop_map(|number| Message::Refresh { number }),
         (any::<u16>(), m, n, m, bytes()).prop_map(|(table, block, turn, worker, bytes)| {
-            Message::Block { table, block, turn, worker, payload: Payload::Bytes(bytes) }
-        }),
-        (any::<u16>(), m, n)
-            .prop_map(|(table, block, turn)| Message::BlockArrived { table, block, turn }),
-        (m, c, stats(), any::<[u64; 2]>(), option::of(bytes()), any::<bool>()).prop_map(
-            |(worker, clock, stats, bytes, partial, ended)| Message::Report {
+            Message::Block {
+                table,
+                block,
+                turn,
                 worker,
-                clock,
-                stats,
-                bytes,
-                partial: partial.map(Payload::Bytes),
-                ended
+                payload: Payload::Bytes(bytes),
             }
-        ),
-        (c, c, option::of(bytes()))
-            .prop_map(|(clock, last, update)| Message::Verdict { clock, last, update }),
+        }),
+        (any::<u16>(), m, n).prop_map(|(table, block, turn)| Message::BlockArrived {
+            table,
+            block,
+            turn
+        }),
+        (
+            m,
+            c,
+            stats(),
+            any::<[u64; 2]>(),
+            option::of(bytes()),
+            any::<bool>()
+        )
+            .prop_map(
+                |(worker, clock, stats, bytes, partial, ended)| Message::Report {
+                    worker,
+                    clock,
+                    stats,
+                    bytes,
+                    partial: partial.map(Payload::Bytes),
+                    ended
+                }
+            ),
+        (c, c, option::of(bytes())).prop_map(|(clock, last, update)| Message::Verdict {
+            clock,
+            last,
+            update
+        }),
         c.prop_map(|clock| Message::Checkpointed { clock }),
         (n, bytes()).prop_map(|(number, payload)| Message::Gather { number, payload }),
         (n, vec(bytes(), 0..4))
@@ -137,7 +172,10 @@ fn drained(queue: &mut Queue) -> BytesMut {
     while queue.take(1000, &mut batch) {
         batch.frames(&mut chunks);
     }
-    chunks.iter().flat_map(|chunk: &Bytes| chunk.iter().copied()).collect()
+    chunks
+        .iter()
+        .flat_map(|chunk: &Bytes| chunk.iter().copied())
+        .collect()
 }
 
 fn frames(message: Message) -> BytesMut {
@@ -279,11 +317,10 @@ fn every_kind_is_tried() {
 
 #[test]
 fn a_count_alone_claims_no_memory() {
-    // Updates, number 0, completes 0, and then 2^60 batches, rows, elements.
-    for prefix in [&[0u8, 0][..], &[0, 0, 1, 0, 0], &[0, 0, 1, 0, 0, 0]] {
-        let mut bytes = prefix.to_vec();
-        bytes.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]);
-        let decoded = codec::decode(Kind::Updates, &mut Reader::new(&bytes));
+    // A table or number 0, and then 2^59 rows or payloads.
+    for kind in [Kind::Pull, Kind::Gathered] {
+        let bytes = [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
+        let decoded = codec::decode(kind, &mut Reader::new(&bytes));
         assert_eq!(
             decoded.unwrap_err().to_string(),
             "a count that its message has no room for"
@@ -292,17 +329,32 @@ fn a_count_alone_claims_no_memory() {
 }
 
 fn updates(rows: Vec<u64>, elements: Elements) -> Message {
-    let batch = RowBatch { table: 0, rows, ends: vec![], columns: vec![], elements };
-    Message::Updates { number: 70, completes: 3, answer: false, batches: Arc::new(vec![batch]) }
+    let batch = RowBatch {
+        table: 0,
+        rows,
+        ends: vec![],
+        columns: vec![],
+        elements,
+    };
+    Message::Updates {
+        number: 70,
+        completes: 3,
+        answer: false,
+        batches: Arc::new(vec![batch]),
+    }
 }
 
 #[test]
 fn messages_are_as_small_as_they_should_be() {
     let around = frame::HEADER_BYTES + frame::ITEM_BYTES;
+    let empty = frames(updates(vec![], Elements::F32(vec![]))).len();
     let floats = updates((50..60).collect(), Elements::F32(vec![0.5; 1000]));
-    assert_eq!(frames(floats).len(), around + 8 + 10 + 4000);
-    let counts = updates((0..1000).map(|row| 3 * row).collect(), Elements::I32(vec![-1; 1000]));
-    assert_eq!(frames(counts).len(), around + 5 + 2 * (2 + 1000));
+    assert_eq!(frames(floats).len(), empty + 10 + 1 + 4000);
+    let counts = updates(
+        (0..1000).map(|row| 3 * row).collect(),
+        Elements::I32(vec![-1; 1000]),
+    );
+    assert_eq!(frames(counts).len(), empty + 2 * (1 + 1000));
     assert_eq!(frames(Message::Interrupt { signal: 2 }).len(), around + 1);
 }
 
@@ -318,21 +370,36 @@ fn large_messages_take_turns_and_small_ones_pass() {
     let mut queue = Queue::default();
     queue.push(Prepared::new(block(20 << 20)));
     queue.push(Prepared::new(block(10)));
-    queue.push(Prepared::new(updates(vec![0], Elements::F64(vec![1.0; 1 << 18]))));
+    queue.push(Prepared::new(updates(
+        vec![0],
+        Elements::F64(vec![1.0; 1 << 18]),
+    )));
     queue.push(Prepared::new(Message::Interrupt { signal: 2 }));
     queue.goodbye();
     queue.push(Prepared::new(Message::Interrupt { signal: 15 }));
     let kinds: Vec<Kind> = received(drained(&mut queue)).iter().map(Kind::of).collect();
-    let order = [Kind::Interrupt, Kind::Updates, Kind::Block, Kind::Block, Kind::Goodbye];
+    let order = [
+        Kind::Interrupt,
+        Kind::Updates,
+        Kind::Block,
+        Kind::Block,
+        Kind::Goodbye,
+    ];
     assert_eq!(kinds, order);
 }
 
 #[test]
 fn an_abort_discards_what_is_queued() {
     let mut queue = Queue::default();
-    queue.push(Prepared::new(updates(vec![0], Elements::F64(vec![1.0; 1 << 20]))));
+    queue.push(Prepared::new(updates(
+        vec![0],
+        Elements::F64(vec![1.0; 1 << 20]),
+    )));
     queue.push(Prepared::new(Message::Interrupt { signal: 2 }));
-    queue.push(Prepared::new(Message::Abort { status: 75, message: "rank 1".into() }));
+    queue.push(Prepared::new(Message::Abort {
+        status: 75,
+        message: "rank 1".into(),
+    }));
     queue.goodbye();
     let kinds: Vec<Kind> = received(drained(&mut queue)).iter().map(Kind::of).collect();
     assert_eq!(kinds, [Kind::Abort, Kind::Goodbye]);
@@ -372,7 +439,10 @@ fn shake(connects: &Identity, to: u32, accepts: &Identity, chunk: usize) -> [Ste
                 _ => {}
             }
         }
-        assert!(before > 0 || wires.iter().any(|wire| !wire.is_empty()), "both wait");
+        assert!(
+            before > 0 || wires.iter().any(|wire| !wire.is_empty()),
+            "both wait"
+        );
     }
     ends.map(|end| end.unwrap())
 }
@@ -388,8 +458,26 @@ fn refusals(connects: &Identity, to: u32, accepts: &Identity) -> [(u8, String); 
 fn ranks_of_one_run_accept_each_other_however_the_bytes_are_cut() {
     for chunk in [1, 7, 1000, usize::MAX] {
         let [connects, accepts] = shake(&identity(2, 3), 1, &identity(1, 3), chunk);
-        assert!(matches!(connects, Step::Done(Peer { rank: 1, workers: 11 })), "{connects:?}");
-        assert!(matches!(accepts, Step::Done(Peer { rank: 2, workers: 12 })), "{accepts:?}");
+        assert!(
+            matches!(
+                connects,
+                Step::Done(Peer {
+                    rank: 1,
+                    workers: 11
+                })
+            ),
+            "{connects:?}"
+        );
+        assert!(
+            matches!(
+                accepts,
+                Step::Done(Peer {
+                    rank: 2,
+                    workers: 12
+                })
+            ),
+            "{accepts:?}"
+        );
     }
 }
 
@@ -397,10 +485,26 @@ fn ranks_of_one_run_accept_each_other_however_the_bytes_are_cut() {
 fn each_mismatch_has_its_status_and_names_both_values_and_the_host() {
     type Change = fn(&mut Identity);
     let cases: [(Change, u8, &str); 5] = [
-        (|i| i.protocol = 9, 76, "host0:7700) is petuum 0.1.0 (protocol 1), this rank is"),
-        (|i| i.secret = b"no".to_vec(), 77, "host0:7700) holds another secret than this rank"),
-        (|i| i.run_id = [4; 16], 76, "host0:7700) belongs to run 0303030303"),
-        (|i| i.hosts.truncate(2), 76, "host0:7700) runs with 3 hosts, this rank with 2"),
+        (
+            |i| i.protocol = 9,
+            76,
+            "host0:7700) is petuum 0.1.0 (protocol 1), this rank is",
+        ),
+        (
+            |i| i.secret = b"no".to_vec(),
+            77,
+            "host0:7700) holds another secret than this rank",
+        ),
+        (
+            |i| i.run_id = [4; 16],
+            76,
+            "host0:7700) belongs to run 0303030303",
+        ),
+        (
+            |i| i.hosts.truncate(2),
+            76,
+            "host0:7700) runs with 3 hosts, this rank with 2",
+        ),
         (
             |i| i.options = "petuum 0.1.0\n--topics 50\n".into(),
             76,
@@ -411,7 +515,13 @@ fn each_mismatch_has_its_status_and_names_both_values_and_the_host() {
         let mut other = identity(1, 3);
         change(&mut other);
         let [connects, accepts] = refusals(&other, 0, &identity(0, 3));
-        assert_eq!([connects.0, accepts.0], [status; 2], "{} / {}", connects.1, accepts.1);
+        assert_eq!(
+            [connects.0, accepts.0],
+            [status; 2],
+            "{} / {}",
+            connects.1,
+            accepts.1
+        );
         assert!(connects.1.contains(line), "{}", connects.1);
         assert!(accepts.1.contains("host1:7700"), "{}", accepts.1);
         assert!(!accepts.1.contains('\n'));
@@ -422,8 +532,16 @@ fn each_mismatch_has_its_status_and_names_both_values_and_the_host() {
 fn a_rank_in_the_wrong_place_is_refused() {
     let [connects, accepts] = refusals(&identity(2, 3), 0, &identity(1, 3));
     assert_eq!([connects.0, accepts.0], [76; 2]);
-    assert!(connects.1.contains("says it is rank 1, expected rank 0"), "{}", connects.1);
-    assert!(accepts.1.contains("looks for rank 0 where rank 1 is"), "{}", accepts.1);
+    assert!(
+        connects.1.contains("says it is rank 1, expected rank 0"),
+        "{}",
+        connects.1
+    );
+    assert!(
+        accepts.1.contains("looks for rank 0 where rank 1 is"),
+        "{}",
+        accepts.1
+    );
 }
 
 #[test]
@@ -449,9 +567,18 @@ fn nothing_is_proved_to_a_stranger_who_connects() {
     assert!(matches!(accepts.step(&mut input, &mut here), Step::More));
     let greeting = here.len();
     there.clear();
-    assert!(matches!(connects.step(&mut BytesMut::from(&here[..]), &mut there), Step::More));
+    assert!(matches!(
+        connects.step(&mut BytesMut::from(&here[..]), &mut there),
+        Step::More
+    ));
     let step = accepts.step(&mut BytesMut::from(&there[..]), &mut here);
-    assert!(matches!(step, Step::Refused { rank: 1, error: Error::WrongSecret(_) }));
+    assert!(matches!(
+        step,
+        Step::Refused {
+            rank: 1,
+            error: Error::WrongSecret(_)
+        }
+    ));
     // After the greeting came a refusal and nothing else: kind 4, length, status 77.
     assert_eq!((here[greeting], here[greeting + 5]), (4, 77));
     assert_eq!(here.len(), greeting + 5 + here[greeting + 1] as usize);

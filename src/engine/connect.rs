@@ -16,6 +16,10 @@ use super::control::Control;
 use super::hosts::{Host, Hosts};
 use super::settings::Settings;
 
+/// Told to those who start ranks by hand without a secret.
+const OPEN_RUN: &str =
+    "no --secret-file: whoever can reach the ports and knows the options can join this run";
+
 /// A rank that knows its place and can talk to the others.
 pub(super) struct Connection {
     pub(super) rank: Rank,
@@ -64,6 +68,17 @@ pub(super) fn connect(
     let rank = settings
         .rank
         .ok_or_else(|| Error::Bug("a rank without a number".into()))?;
+    if let Some(ranks) = settings
+        .ranks
+        .filter(|ranks| *ranks as usize != lines.len())
+    {
+        return Err(Error::Usage(format!(
+            "{} has {} hosts, but the job scheduler started {ranks} ranks: one line for each is \
+             needed",
+            path.display(),
+            lines.len()
+        )));
+    }
     let Some(me) = lines.get(rank as usize) else {
         return Err(Error::Usage(format!(
             "--rank: {rank} is too large: {} has {} hosts, ranks 0 to {}",
@@ -100,7 +115,10 @@ pub(super) fn connect(
         }
         None => {
             setup.listener = Some(listen(me, me.port)?);
-            setup.secret = read_secret(settings, notes)?;
+            setup.secret = read_secret(settings)?.unwrap_or_else(|| {
+                notes.warning(OPEN_RUN);
+                Vec::new()
+            });
             setup.run_id = run_id_of_environment();
         }
     }
@@ -148,12 +166,10 @@ fn local_port(listener: &TcpListener) -> Result<u16> {
     Ok(address.port())
 }
 
-fn read_secret(settings: &Settings, notes: &Notes) -> Result<Vec<u8>> {
+/// The secret of `--secret-file`, if the user gives one.
+pub(super) fn read_secret(settings: &Settings) -> Result<Option<Vec<u8>>> {
     let Some(path) = &settings.secret_file else {
-        notes.warning(
-            "no --secret-file: whoever can reach the ports and knows the options can join this run",
-        );
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let secret = fs::read(path).map_err(|error| Error::no_input(path, error))?;
     let secret = secret.trim_ascii().to_vec();
@@ -165,7 +181,7 @@ fn read_secret(settings: &Settings, notes: &Notes) -> Result<Vec<u8>> {
             "an empty secret: expected at least one character",
         ));
     }
-    Ok(secret)
+    Ok(Some(secret))
 }
 
 /// Ranks started by hand agree on a run id if a job scheduler numbers their job.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
+use super::connect::read_secret;
 use super::control::{LAUNCHED, to_hex};
 use super::hosts::{Host, Hosts};
 use super::interrupt::Interrupt;
@@ -44,7 +45,8 @@ pub fn launch(settings: &Settings, io: Io) -> Result<()> {
         ranks.0.push(Launched::start(rank, &hosts[rank])?);
     }
     let mut stdout = Some(io.stdout);
-    let introductions = ranks.introduce()?;
+    let secret = read_secret(settings)?;
+    let introductions = ranks.introduce(secret)?;
     let ports = introductions.into_iter().zip(&mut ranks.0).enumerate();
     let mut addresses = Vec::new();
     for (rank, (introduction, launched)) in ports {
@@ -143,10 +145,11 @@ impl Ranks {
     }
 
     /// Hands out the secret and collects the ports; None for a child that ends instead.
-    fn introduce(&mut self) -> Result<Vec<Introduction>> {
-        let (mut secret, mut run_id) = ([0; 32], [0; 16]);
-        let random = getrandom::fill(&mut secret).and_then(|()| getrandom::fill(&mut run_id));
+    fn introduce(&mut self, secret: Option<Vec<u8>>) -> Result<Vec<Introduction>> {
+        let (mut fresh, mut run_id) = ([0; 32], [0; 16]);
+        let random = getrandom::fill(&mut fresh).and_then(|()| getrandom::fill(&mut run_id));
         random.map_err(|error| Error::Other(format!("no randomness for a secret: {error}")))?;
+        let secret = secret.unwrap_or_else(|| fresh.to_vec());
         self.tell(&format!(
             "secret {}\nrun {}\n",
             to_hex(&secret),

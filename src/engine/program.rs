@@ -105,4 +105,10 @@ pub trait Program: Send + Sync + 'static {
 
     /// Puts a freshly loaded part back to what `checkpoint` wrote.
     fn restore(&self, part: &mut Self::Part, tensors: Vec<Tensor>) -> Result<()>;
+
+    /// After every part of this rank was restored, before clock `from`: makes again, together with
+    /// the other ranks, what no checkpoint holds. By default: nothing.
+    fn rebuild(&self, _parts: &mut [Self::Part], _from: Clock, _host: &Host) -> Result<()> {
+        Ok(())
+    }
 }

@@ -64,7 +64,7 @@ impl Rank<'_> {
         let mut parts = program.load(&host)?;
         let tables = program.tables(&self.link.world);
         same_tables(&host, &tables)?;
-        let resumed = self.restore(&program, &mut parts, folder.as_ref())?;
+        let resumed = self.restore(&program, &mut parts, folder.as_ref(), &host)?;
         let plan = self.plan(&tables, resumed.from);
         let world = self.link.world.clone();
         let shards = self.settings.shards;
@@ -82,6 +82,7 @@ impl Rank<'_> {
         self.training.store(true, Ordering::Release);
         let mut recorder = self.recorder.take().unwrap_or_else(Recorder::none);
         recorder.continue_from(resumed.records.clone());
+        recorder.begin()?;
         let ending = self.clocks(
             &program,
             &mut parts,
@@ -200,11 +201,14 @@ impl Rank<'_> {
         program: &P,
         parts: &mut [P::Part],
         folder: Option<&Folder>,
+        host: &Host,
     ) -> Result<Resumed> {
         match folder {
             Some(folder) if self.settings.resume => {
-                let first = self.link.world.local(self.link.rank).start;
-                Resumed::read(folder, self.notes, self.link.rank, first, program, parts)
+                let (rank, first) = (host.rank(), self.link.world.local(host.rank()).start);
+                let resumed = Resumed::read(folder, self.notes, rank, first, program, parts)?;
+                program.rebuild(parts, resumed.from, host)?;
+                Ok(resumed)
             }
             _ => Ok(Resumed::default()),
         }

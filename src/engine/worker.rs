@@ -135,8 +135,9 @@ impl<'a> Worker<'a> {
         to: WorkerId,
         value: B,
     ) {
+        let payload = Payload::value(value);
         self.node
-            .hand_over(table, block, turn, to, Payload::value(value), &mut self.out);
+            .hand_over(table, block, turn, to, payload, &mut self.out);
         self.link.send_all(&mut self.out);
         self.link.board.notify();
     }

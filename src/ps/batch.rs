@@ -80,6 +80,16 @@ impl<'a, T: Element> Filler<'a, T> {
         }
     }
 
+    /// `rows` more rows are to come: a dense message then gets its memory in one piece.
+    pub(super) fn expect(mut self, rows: usize) -> Filler<'a, T> {
+        if !self.shape.sparse {
+            let width = self.shape.width as usize;
+            let fitting = self.chunks.bytes_max / (width * size_of::<T>()).max(1);
+            self.elements.reserve_exact(rows.min(fitting) * width);
+        }
+        self
+    }
+
     /// Adds one row; zeros of sparse rows are left out.
     pub(super) fn row(&mut self, row: u64, content: RowRef<'_, T>) {
         let bytes = 12 + content.held() * (size_of::<T>() + 4 * usize::from(self.shape.sparse));

@@ -5,9 +5,11 @@ mod client;
 mod clock;
 mod consistency;
 mod deltas;
+mod handle;
 mod lockstep;
 mod node;
 mod outbox;
+mod peer;
 mod push;
 mod relocate;
 mod replica;
@@ -15,6 +17,9 @@ mod rows;
 mod shard;
 mod shared;
 mod table;
+#[cfg(test)]
+mod tests;
+mod turn;
 mod world;
 
 pub use client::{Client, Staleness};

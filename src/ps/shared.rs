@@ -151,7 +151,7 @@ impl<T: Element> Table<T> {
             .map(|(position, row)| (*row, position))
             .collect();
         order.sort_unstable();
-        let mut filler = Filler::new(chunks, self.shape);
+        let mut filler = Filler::new(chunks, self.shape).expect(order.len());
         for (row, position) in order {
             filler.row(row, deltas.at(position));
         }
@@ -223,7 +223,7 @@ impl<T: Element> AnyTable for Table<T> {
             );
         }
         order.sort_unstable();
-        let mut filler = Filler::new(chunks, self.shape);
+        let mut filler = Filler::new(chunks, self.shape).expect(order.len());
         for (row, shard, position) in order {
             filler.row(row, held[shard].outbox().at(position));
         }
@@ -232,7 +232,7 @@ impl<T: Element> AnyTable for Table<T> {
     }
 
     fn values(&self, rows: &[u64], chunks: &mut Chunks) {
-        let mut filler = Filler::new(chunks, self.shape);
+        let mut filler = Filler::new(chunks, self.shape).expect(rows.len());
         for row in rows {
             self.visit_home(self.partition.home(*row), |value| filler.row(*row, value));
         }

@@ -44,7 +44,11 @@ pub(super) enum Notice {
     /// A rank that had connected is gone.
     Ended { rank: Rank, reason: String },
     /// A rank that had connected gives up.
-    Aborted { rank: Rank, status: u8, message: String },
+    Aborted {
+        rank: Rank,
+        status: u8,
+        message: String,
+    },
     /// The user gives up.
     Interrupted { signal: u8 },
 }
@@ -67,9 +71,15 @@ pub(super) async fn join(
     listener.set_nonblocking(true).map_err(listening)?;
     let listener = TcpListener::from_std(listener).map_err(listening)?;
     spawn(shared, |shared| async move { link::pulse(&shared).await });
-    spawn(shared, |shared| async move { welcome(&shared, &listener).await });
+    spawn(
+        shared,
+        |shared| async move { welcome(&shared, &listener).await },
+    );
     for rank in 0..shared.identity.rank {
-        spawn(shared, move |shared| async move { connect(&shared, rank).await });
+        spawn(
+            shared,
+            move |shared| async move { connect(&shared, rank).await },
+        );
     }
     let mut meeting = Meeting {
         shared,
@@ -160,7 +170,11 @@ impl Meeting<'_> {
                 }
             }
             Notice::Ended { rank, reason } => self.ended(rank, reason)?,
-            Notice::Aborted { rank, status, message } => {
+            Notice::Aborted {
+                rank,
+                status,
+                message,
+            } => {
                 let message = format!("{}: {message}", self.shared.name(rank));
                 return Err(Error::Remote { status, message });
             }
@@ -173,12 +187,17 @@ impl Meeting<'_> {
     fn ended(&mut self, rank: Rank, reason: String) -> Result<()> {
         let link = &self.shared.links[rank as usize];
         if link.spoken.load(Acquire) {
-            return Err(Error::Unavailable(format!("{} {reason}", self.shared.name(rank))));
+            return Err(Error::Unavailable(format!(
+                "{} {reason}",
+                self.shared.name(rank)
+            )));
         }
         link.claimed.store(false, Release);
         self.reasons[rank as usize] = reason;
         if rank < self.shared.identity.rank {
-            spawn(self.shared, move |shared| async move { connect(&shared, rank).await });
+            spawn(self.shared, move |shared| async move {
+                connect(&shared, rank).await
+            });
         }
         Ok(())
     }
@@ -221,8 +240,11 @@ impl Shared {
     }
 
     fn workers(&self) -> Vec<u32> {
-        let mut workers: Vec<u32> =
-            self.links.iter().map(|link| link.workers.load(Acquire)).collect();
+        let mut workers: Vec<u32> = self
+            .links
+            .iter()
+            .map(|link| link.workers.load(Acquire))
+            .collect();
         workers[self.identity.rank as usize] = self.identity.workers;
         workers
     }
@@ -271,7 +293,9 @@ async fn attempt(shared: &Arc<Shared>, rank: Rank) -> Result<(), Failure> {
     let shaking = shake(shared, stream, handshake, true);
     match timeout(shared.timing.handshake, shaking).await {
         Ok(result) => result,
-        Err(_) => Err(Failure::Gone("accepts connections, but does not speak".into())),
+        Err(_) => Err(Failure::Gone(
+            "accepts connections, but does not speak".into(),
+        )),
     }
 }
 
@@ -297,7 +321,9 @@ async fn welcome(shared: &Arc<Shared>, listener: &TcpListener) {
 async fn greet(shared: &Arc<Shared>, stream: TcpStream, address: String) {
     let shaking = async {
         let first = timeout(shared.timing.handshake / 2, stream.readable()).await;
-        first.map_err(|_| Failure::Gone("does not speak".into()))?.map_err(gone)?;
+        first
+            .map_err(|_| Failure::Gone("does not speak".into()))?
+            .map_err(gone)?;
         let handshake = Handshake::incoming(&shared.identity, address, nonce()?);
         shake(shared, stream, handshake, false).await
     };
@@ -359,9 +385,11 @@ async fn shake(
             }
             Step::Done(peer) => {
                 stream.write_all(&output).await.map_err(gone)?;
-                return claim.ok_or_else(|| Failure::Gone("not offered".into())).map(|claim| {
-                    claim.keep(shared, peer, stream, input);
-                });
+                return claim
+                    .ok_or_else(|| Failure::Gone("not offered".into()))
+                    .map(|claim| {
+                        claim.keep(shared, peer, stream, input);
+                    });
             }
             Step::Stray(why) => return Err(Failure::Gone(why.into())),
             Step::Refused { rank, error } => {

@@ -23,8 +23,12 @@ use crate::wire::queue::{Batch, Prepared, Queue};
 /// How much is taken out of a queue at a time, in bytes: enough to make system calls cheap, little
 /// enough that a heartbeat or a small message does not wait long.
 const WRITE_BYTES: usize = 1 << 20;
-/// Room made for each read, in bytes.
+/// Room made for a read, at least, in bytes.
 const READ_BYTES_MIN: usize = 256 * 1024;
+/// Size of a buffer that is read into, in bytes.
+const BUFFER_BYTES: usize = 1 << 20;
+/// Such buffers per connection.
+const BUFFERS_MAX: usize = 4;
 /// Chunks in one vectored write.
 const SLICES_MAX: usize = 64;
 
@@ -64,11 +68,13 @@ struct Outgoing {
 
 impl Link {
     /// Queues a message.
+    #[inline]
     pub(super) fn push(&self, message: Prepared) {
         self.change(|queue| queue.push(message));
     }
 
     /// Changes the queue and lets the writing half know, if it sleeps.
+    #[inline]
     pub(super) fn change(&self, change: impl FnOnce(&mut Queue)) {
         let mut outgoing = lock(&self.outgoing);
         change(&mut outgoing.queue);
@@ -86,7 +92,9 @@ impl Link {
 
     /// Nothing more has to be delivered to the peer.
     pub(super) fn is_settled(&self) -> bool {
-        let done = [&self.farewell, &self.gone].iter().any(|flag| flag.load(Acquire));
+        let done = [&self.farewell, &self.gone]
+            .iter()
+            .any(|flag| flag.load(Acquire));
         done || !self.up.load(Acquire)
     }
 
@@ -117,6 +125,7 @@ async fn read(
     mut buffer: BytesMut,
 ) -> String {
     let link = &shared.links[rank as usize];
+    let mut buffers = Buffers::default();
     loop {
         loop {
             match frame::decode(&mut buffer) {
@@ -126,7 +135,7 @@ async fn read(
             }
         }
         shared.room().await;
-        buffer.reserve(frame::missing(&buffer).max(READ_BYTES_MIN));
+        buffers.make_room(&mut buffer);
         match stream.read_buf(&mut buffer).await {
             Ok(0) => return "closed the connection".into(),
             Ok(count) => shared.received.fetch_add(count as u64, Relaxed),
@@ -136,6 +145,38 @@ async fn read(
             Err(error) => return format!("the connection failed: {error}"),
         };
         link.beats.store(0, Relaxed);
+    }
+}
+
+/// Buffers whose frames may still be in use; a buffer is used again once they are not. Fresh memory
+/// for every read would cost more than the read.
+#[derive(Default)]
+struct Buffers {
+    resting: Vec<BytesMut>,
+}
+
+impl Buffers {
+    /// Makes room in `buffer` for what its first frame still needs, and for more.
+    fn make_room(&mut self, buffer: &mut BytesMut) {
+        let room = frame::missing(buffer).max(READ_BYTES_MIN);
+        if buffer.capacity() - buffer.len() >= room || buffer.try_reclaim(room) {
+            return;
+        }
+        let needed = buffer.len() + room;
+        let free = self
+            .resting
+            .iter_mut()
+            .position(|resting| resting.try_reclaim(needed));
+        let mut next = match free {
+            Some(free) => self.resting.swap_remove(free),
+            None => BytesMut::with_capacity(needed.max(BUFFER_BYTES)),
+        };
+        next.extend_from_slice(buffer);
+        let mut used = std::mem::replace(buffer, next);
+        used.clear();
+        if self.resting.len() < BUFFERS_MAX {
+            self.resting.push(used);
+        }
     }
 }
 
@@ -167,7 +208,8 @@ async fn write(shared: &Shared, link: &Link, mut stream: OwnedWriteHalf) {
             continue;
         }
         batch.frames(&mut chunks);
-        if write_all(shared, &mut stream, &mut chunks).await.is_err() {
+        let written = write_all(shared, &mut stream, &mut chunks, &mut batch).await;
+        if written.is_err() {
             link.change(Queue::close);
             return std::future::pending().await;
         }
@@ -178,6 +220,7 @@ async fn write_all(
     shared: &Shared,
     stream: &mut OwnedWriteHalf,
     chunks: &mut VecDeque<Bytes>,
+    batch: &mut Batch,
 ) -> io::Result<()> {
     while !chunks.is_empty() {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -191,19 +234,22 @@ async fn write_all(
             return Err(io::ErrorKind::WriteZero.into());
         }
         shared.sent.fetch_add(written as u64, Relaxed);
-        consume(chunks, written);
+        consume(chunks, written, batch);
     }
     Ok(())
 }
 
-fn consume(chunks: &mut VecDeque<Bytes>, mut count: usize) {
-    while let Some(chunk) = chunks.front_mut() {
-        if count < chunk.len() {
-            chunk.advance(count);
+/// Drops the first `count` bytes.
+fn consume(chunks: &mut VecDeque<Bytes>, mut count: usize, batch: &mut Batch) {
+    while let Some(mut chunk) = chunks.pop_front() {
+        let taken = count.min(chunk.len());
+        chunk.advance(taken);
+        count -= taken;
+        if !chunk.is_empty() {
+            chunks.push_front(chunk);
             return;
         }
-        count -= chunk.len();
-        chunks.pop_front();
+        batch.recycle(chunk);
     }
 }
 
@@ -225,7 +271,10 @@ pub(super) async fn pulse(shared: &Shared) {
             if !hears {
                 link.beats.store(0, Release);
             } else if silent && !link.goodbye.load(Acquire) {
-                shared.lose(rank, format!("silent for {} s", timing.silence.as_secs_f64()));
+                shared.lose(
+                    rank,
+                    format!("silent for {} s", timing.silence.as_secs_f64()),
+                );
             }
         }
     }

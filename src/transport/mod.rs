@@ -55,12 +55,18 @@ pub enum Event {
 impl Transport {
     /// The ends of `ranks` ranks within one process.
     pub fn local(ranks: u32) -> Vec<Transport> {
-        channel::channels(ranks, false).into_iter().map(Transport::Local).collect()
+        channel::channels(ranks, false)
+            .into_iter()
+            .map(Transport::Local)
+            .collect()
     }
 
     /// The same, but each message is encoded, framed, and decoded again.
     pub fn coded(ranks: u32) -> Vec<Transport> {
-        channel::channels(ranks, true).into_iter().map(Transport::Coded).collect()
+        channel::channels(ranks, true)
+            .into_iter()
+            .map(Transport::Coded)
+            .collect()
     }
 
     /// Connects to every other rank; returns when all are there, with the number of workers on each

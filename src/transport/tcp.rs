@@ -81,7 +81,10 @@ impl TcpSetup {
 impl fmt::Debug for TcpSetup {
     /// Without the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpSetup").field("rank", &self.rank).field("hosts", &self.hosts).finish()
+        f.debug_struct("TcpSetup")
+            .field("rank", &self.rank)
+            .field("hosts", &self.hosts)
+            .finish()
     }
 }
 
@@ -167,7 +170,9 @@ pub(super) struct Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("links", &self.links).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("links", &self.links)
+            .finish_non_exhaustive()
     }
 }
 
@@ -240,11 +245,15 @@ fn thread_main(
     tell: &Sender<Result<Vec<u32>>>,
 ) {
     let _ending = Ending(shared);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = tell.send(Err(Error::Other(format!("cannot start the transport: {error}"))));
+            let _ = tell.send(Err(Error::Other(format!(
+                "cannot start the transport: {error}"
+            ))));
             return;
         }
     };
@@ -311,7 +320,11 @@ impl Shared {
         if let Some(notices) = &*lock(&self.notices) {
             self.links[rank as usize].spoken.store(true, Release);
             if let Some((status, message)) = join::abort_in(&frame) {
-                let _ = notices.send(Notice::Aborted { rank, status, message });
+                let _ = notices.send(Notice::Aborted {
+                    rank,
+                    status,
+                    message,
+                });
             }
         }
         self.unread.fetch_add(bytes_of(&frame), AcqRel);
@@ -372,7 +385,11 @@ impl Shared {
         self.ending.notified().await;
         if !self.abandoned.load(Acquire) {
             let hurry = FAREWELL.min(self.timing.close);
-            let patience = if self.failed.load(Acquire) { hurry } else { self.timing.close };
+            let patience = if self.failed.load(Acquire) {
+                hurry
+            } else {
+                self.timing.close
+            };
             self.settle(patience).await;
         }
     }
@@ -390,11 +407,7 @@ impl Shared {
 
 impl Tcp {
     /// Waits for the thread's word that all ranks are there.
-    fn wait(
-        &self,
-        told: &Receiver<Result<Vec<u32>>>,
-        interrupt: &AtomicUsize,
-    ) -> Result<Vec<u32>> {
+    fn wait(&self, told: &Receiver<Result<Vec<u32>>>, interrupt: &AtomicUsize) -> Result<Vec<u32>> {
         loop {
             match told.recv_timeout(INTERRUPT_POLL) {
                 Ok(result) => return result,
@@ -407,7 +420,9 @@ impl Tcp {
             if signal != 0
                 && let Some(notices) = &*lock(&self.shared.notices)
             {
-                let _ = notices.send(Notice::Interrupted { signal: signal as u8 });
+                let _ = notices.send(Notice::Interrupted {
+                    signal: signal as u8,
+                });
             }
         }
     }
@@ -458,12 +473,18 @@ impl Tcp {
     }
 
     pub(super) fn bytes(&self) -> [u64; 2] {
-        [self.shared.sent.load(Relaxed), self.shared.received.load(Relaxed)]
+        [
+            self.shared.sent.load(Relaxed),
+            self.shared.received.load(Relaxed),
+        ]
     }
 
     pub(super) fn close(&self) {
         if !self.shared.closing.swap(true, AcqRel) {
-            self.shared.links.iter().for_each(|link| link.change(Queue::goodbye));
+            self.shared
+                .links
+                .iter()
+                .for_each(|link| link.change(Queue::goodbye));
             self.shared.ending.notify_one();
         }
         self.join();

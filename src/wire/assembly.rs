@@ -10,7 +10,7 @@ use super::message::Message;
 use super::varint::Reader;
 
 /// How much memory the first fragment of a message may claim on the word of its header.
-const TRUSTED_BYTES: u64 = 4 << 20;
+const TRUSTED_BYTES: u64 = 16 << 20;
 
 /// The receiving half of one connection, above its frames.
 ///
@@ -47,6 +47,11 @@ impl Assembler {
     }
 
     /// The next message of the frames so far.
+    #[inline]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "frames may bring more after `None`"
+    )]
     pub fn next(&mut self) -> Result<Option<Message>, Malformed> {
         if let Some((kind, body)) = self.whole.take() {
             return codec::decode(kind, &mut Reader::shared(&body, &body)).map(Some);
@@ -82,7 +87,9 @@ impl Assembler {
         }
         if bytes.capacity() - bytes.len() < body.len() {
             // Doubling, but never past the end: memory follows what has arrived.
-            let goal = total.min(2 * bytes.capacity() as u64).max(bytes.len() as u64);
+            let goal = total
+                .min(2 * bytes.capacity() as u64)
+                .max(bytes.len() as u64);
             let goal = (goal as usize).max(bytes.len() + body.len());
             bytes.reserve_exact(goal - bytes.len());
         }

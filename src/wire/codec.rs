@@ -414,7 +414,8 @@ impl Field for RowBatch {
     fn put(self, out: &mut Encoder) {
         self.table.put(out);
         let sparse = !self.ends.is_empty();
-        out.buffer.push(self.elements.form() | if sparse { SPARSE } else { 0 });
+        out.buffer
+            .push(self.elements.form() | if sparse { SPARSE } else { 0 });
         self.rows.put(out);
         if sparse {
             put_columns(&self.ends, &self.columns, &mut out.buffer);
@@ -432,12 +433,18 @@ impl Field for RowBatch {
         }
         let elements = Elements::take(form & !SPARSE, input)?;
         let fits = match form & SPARSE {
-            0 if rows.is_empty() => elements.len() == 0,
+            0 if rows.is_empty() => elements.is_empty(),
             0 => elements.len().is_multiple_of(rows.len()),
             _ => elements.len() == columns.len() && !rows.is_empty(),
         };
         match fits {
-            true => Ok(RowBatch { table, rows, ends, columns, elements }),
+            true => Ok(RowBatch {
+                table,
+                rows,
+                ends,
+                columns,
+                elements,
+            }),
             false => Err(Malformed("elements that do not fit their rows")),
         }
     }
@@ -466,7 +473,9 @@ fn take_columns(rows: usize, input: &mut Reader) -> Result<(Vec<u32>, Vec<u32>),
         let count = input.count(1)?;
         columns.reserve(count);
         for _ in 0..count {
-            let column = next.checked_add(input.varint()?).and_then(|c| u32::try_from(c).ok());
+            let column = next
+                .checked_add(input.varint()?)
+                .and_then(|c| u32::try_from(c).ok());
             let column = column.ok_or(Malformed("a column number of more than 32 bits"))?;
             columns.push(column);
             next = u64::from(column) + 1;
@@ -519,7 +528,9 @@ impl Elements {
             Elements::F32(values) => out.raw(values),
             Elements::F64(values) => out.raw(values),
             Elements::I32(values) => {
-                values.iter().for_each(|v| put_signed(&mut out.buffer, i64::from(*v)));
+                values
+                    .iter()
+                    .for_each(|v| put_signed(&mut out.buffer, i64::from(*v)));
             }
             Elements::I64(values) => {
                 values.iter().for_each(|v| put_signed(&mut out.buffer, *v));
@@ -538,9 +549,10 @@ impl Elements {
     }
 }
 
+/// Raw numbers; generic over `from` so that the whole becomes one copy.
 fn take_raw<T, const N: usize>(
     input: &mut Reader,
-    from: fn([u8; N]) -> T,
+    from: impl Fn([u8; N]) -> T,
 ) -> Result<Vec<T>, Malformed> {
     let count = input.count(N)?;
     let (values, _) = input.take(count * N)?.as_chunks::<N>();

@@ -7,7 +7,7 @@
 //! proof     -----------------------------------> right secret?
 //! right secret?  same run, world, options?  <--- proof, facts
 //! facts     -----------------------------------> same run, world, options?  rank still free?
-//! accept    -----------------------------------> 
+//! accept    ----------------------------------->
 //!           <----------------------------------- accept
 //! ```
 //!
@@ -20,11 +20,11 @@ use bytes::{Buf, BytesMut};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::Malformed;
 use super::message::Rank;
 use super::options::{TEXT_BYTES_MAX, clip, difference, one_line};
 use super::secret::{self, PROOF_BYTES};
 use super::varint::{Reader, put};
-use super::Malformed;
 use crate::error::Error;
 
 /// The version of everything in `wire/`; ranks of different versions do not run together.
@@ -149,7 +149,11 @@ impl<'a> Handshake<'a> {
     /// The side that connects, to `rank`. `nonce` must be random. Call [`Handshake::step`] at once:
     /// this side speaks first.
     pub fn connect(identity: &'a Identity, rank: Rank, nonce: [u8; 32]) -> Handshake<'a> {
-        let address = identity.hosts.get(rank as usize).cloned().unwrap_or_default();
+        let address = identity
+            .hosts
+            .get(rank as usize)
+            .cloned()
+            .unwrap_or_default();
         Handshake::new(identity, false, rank, nonce, address)
     }
 
@@ -182,7 +186,15 @@ impl<'a> Handshake<'a> {
             run_id: identity.run_id,
             nonce,
         };
-        Handshake { identity, accepts, ours, theirs: None, address, wait: Wait::Greeting, peer: None }
+        Handshake {
+            identity,
+            accepts,
+            ours,
+            theirs: None,
+            address,
+            wait: Wait::Greeting,
+            peer: None,
+        }
     }
 
     /// What the connecting side says first.
@@ -252,7 +264,10 @@ impl<'a> Handshake<'a> {
                 self.open(output);
             }
             let error = self.other_protocol(&opening);
-            return Ok(Some(Step::Refused { rank: claimed, error }));
+            return Ok(Some(Step::Refused {
+                rank: claimed,
+                error,
+            }));
         }
         let Ok((greeting, _)) = Greeting::read_from_prefix(input) else {
             return Ok(Some(Step::More));
@@ -272,7 +287,8 @@ impl<'a> Handshake<'a> {
     }
 
     fn other_protocol(&self, theirs: &Opening) -> Error {
-        let release = |bytes: &[u8]| one_line(&String::from_utf8_lossy(bytes).replace('\0', ""), 16);
+        let release =
+            |bytes: &[u8]| one_line(&String::from_utf8_lossy(bytes).replace('\0', ""), 16);
         Error::Mismatch(format!(
             "{} is petuum {} (protocol {}), this rank is petuum {} (protocol {}): install the \
              same version on every host",
@@ -311,7 +327,10 @@ impl<'a> Handshake<'a> {
             let here = self.identity.rank;
             let theirs = format!("rank {here} holds another secret than this rank");
             self.refuse(&Error::WrongSecret(theirs), output);
-            return Some(Step::Refused { rank, error: self.wrong_secret() });
+            return Some(Step::Refused {
+                rank,
+                error: self.wrong_secret(),
+            });
         }
         self.wait = Wait::Facts;
         if self.accepts {
@@ -341,7 +360,10 @@ impl<'a> Handshake<'a> {
     }
 
     fn facts(&mut self, body: &[u8], output: &mut Vec<u8>) -> Result<Step, Malformed> {
-        let split = body.len().checked_sub(PROOF_BYTES).ok_or(Malformed("facts that are cut"))?;
+        let split = body
+            .len()
+            .checked_sub(PROOF_BYTES)
+            .ok_or(Malformed("facts that are cut"))?;
         let (body, proof) = body.split_at(split);
         if !self.verify("facts", body, proof) {
             return Err(Malformed("facts of another connection"));
@@ -359,7 +381,9 @@ impl<'a> Handshake<'a> {
             self.refuse(&error, output);
             return Ok(Step::Refused { rank, error });
         }
-        let workers = u32::try_from(workers).ok().filter(|n| (1..=WORKERS_MAX).contains(n));
+        let workers = u32::try_from(workers)
+            .ok()
+            .filter(|n| (1..=WORKERS_MAX).contains(n));
         let workers = workers.ok_or(Malformed("an impossible number of workers"))?;
         let peer = Peer { rank, workers };
         self.peer = Some(peer);
@@ -380,7 +404,10 @@ impl<'a> Handshake<'a> {
             format!("{name} belongs to run {theirs}, this rank to run {ours}")
         } else if theirs.opening.to.get() != here.rank {
             let meant = theirs.opening.to;
-            format!("{name} looks for rank {meant} where rank {} is: use one hosts file", here.rank)
+            format!(
+                "{name} looks for rank {meant} where rank {} is: use one hosts file",
+                here.rank
+            )
         } else if !self.fits(there) {
             let to = self.ours.opening.to;
             format!("{name} says it is rank {there}, expected rank {to}: use one hosts file")
@@ -411,15 +438,25 @@ impl<'a> Handshake<'a> {
             76 => Error::Mismatch(format!("{name} refused this rank: {text}")),
             _ => Error::Unavailable(format!("{name} refused this rank: {text}")),
         };
-        Step::Refused { rank: self.claimed(), error }
+        Step::Refused {
+            rank: self.claimed(),
+            error,
+        }
     }
 
     fn claimed(&self) -> Rank {
-        self.theirs.as_ref().map_or(self.ours.opening.to, |theirs| theirs.opening.rank).get()
+        self.theirs
+            .as_ref()
+            .map_or(self.ours.opening.to, |theirs| theirs.opening.rank)
+            .get()
     }
 
     fn name(&self, rank: Rank) -> String {
-        let host = self.identity.hosts.get(rank as usize).unwrap_or(&self.address);
+        let host = self
+            .identity
+            .hosts
+            .get(rank as usize)
+            .unwrap_or(&self.address);
         format!("rank {rank} ({host})")
     }
 
@@ -432,7 +469,12 @@ impl<'a> Handshake<'a> {
     fn verify(&self, what: &str, body: &[u8], proof: &[u8]) -> bool {
         let (connects, accepts) = self.transcript();
         let parts = [connects.as_bytes(), accepts.as_bytes(), body];
-        secret::verify(&self.identity.secret, &label(what, !self.accepts), &parts, proof)
+        secret::verify(
+            &self.identity.secret,
+            &label(what, !self.accepts),
+            &parts,
+            proof,
+        )
     }
 
     /// Both greetings, the connecting side's first.
@@ -446,7 +488,11 @@ impl<'a> Handshake<'a> {
 }
 
 fn label(what: &str, by_accepting: bool) -> String {
-    let side = if by_accepting { "accepting" } else { "connecting" };
+    let side = if by_accepting {
+        "accepting"
+    } else {
+        "connecting"
+    };
     format!("petuum {what} of the {side} side")
 }
 

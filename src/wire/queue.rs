@@ -20,7 +20,12 @@ pub const SMALL_BYTES_MAX: usize = 16 * 1024;
 /// Payloads from this size on are sent from where they lie.
 const SHARE_BYTES_MIN: usize = 16 * 1024;
 /// A shared frame is not grown past this: the first of its messages should not wait for the last.
-const ROW_BYTES_MAX: usize = 128 * 1024;
+const ROW_BYTES_MAX: usize = 64 * 1024;
+/// Buffers kept for later rows.
+const SPARES_MAX: usize = 32;
+/// Buffers of other sizes are not worth keeping.
+const SPARE_BYTES_MIN: usize = 1024;
+const SPARE_BYTES_MAX: usize = 2 * ROW_BYTES_MAX;
 
 /// A message on its way into the queue, encoded as far as that needs no lock.
 #[derive(Debug)]
@@ -41,6 +46,7 @@ pub struct Large {
 
 impl Prepared {
     /// Encodes `message` unless it is small.
+    #[inline]
     pub fn new(message: Message) -> Prepared {
         let message = with_bytes(message);
         let bytes_max = codec::bytes_max(&message);
@@ -107,6 +113,8 @@ struct Part {
 /// What was taken out of a queue in one go, in the order in which it leaves.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// Buffers that the queue can use again.
+    spares: Vec<Vec<u8>>,
     heartbeat: bool,
     farewell: bool,
     rows: Vec<Vec<u8>>,
@@ -143,7 +151,19 @@ impl Batch {
         if self.goodbye {
             out.push_back(Bytes::copy_from_slice(&frame::bare(FrameKind::Goodbye)));
         }
-        *self = Batch::default();
+        (self.heartbeat, self.farewell, self.goodbye) = (false, false, false);
+    }
+
+    /// Takes back a chunk that was sent: fresh memory for each row would cost more than the rest.
+    pub fn recycle(&mut self, chunk: Bytes) {
+        if self.spares.len() >= SPARES_MAX || !chunk.is_unique() {
+            return;
+        }
+        let mut spare = Vec::from(chunk);
+        if (SPARE_BYTES_MIN..=SPARE_BYTES_MAX).contains(&spare.capacity()) {
+            spare.clear();
+            self.spares.push(spare);
+        }
     }
 }
 
@@ -168,6 +188,8 @@ pub struct Queue {
     rows: VecDeque<Vec<u8>>,
     /// The frame that small messages are being written to; empty, or at least a header long.
     row: Vec<u8>,
+    /// Empty buffers for rows.
+    spares: Vec<Vec<u8>>,
     /// Large messages, and small ones that must not overtake them, by message kind.
     lanes: [VecDeque<Large>; Kind::COUNT],
     /// Messages in all lanes.
@@ -184,6 +206,7 @@ pub struct Queue {
 
 impl Queue {
     /// Queues a message. A closed queue forgets it.
+    #[inline]
     pub fn push(&mut self, message: Prepared) {
         if self.closed {
             return;
@@ -236,10 +259,11 @@ impl Queue {
         self.waiting = 0;
     }
 
+    #[inline]
     fn small(&mut self, message: Message, bytes_max: usize) {
         if self.row.len() + ITEM_BYTES + bytes_max > HEADER_BYTES + ROW_BYTES_MAX {
-            let full = std::mem::take(&mut self.row);
-            self.rows.push_back(full);
+            let next = self.spares.pop().unwrap_or_default();
+            self.rows.push_back(std::mem::replace(&mut self.row, next));
         }
         let mut row = std::mem::take(&mut self.row);
         if row.is_empty() {
@@ -269,6 +293,9 @@ impl Queue {
     /// grows with the bytes is left to [`Batch::frames`]. False if there was nothing.
     pub fn take(&mut self, bytes: usize, batch: &mut Batch) -> bool {
         let mut taken = 0;
+        if self.spares.is_empty() {
+            std::mem::swap(&mut self.spares, &mut batch.spares);
+        }
         batch.heartbeat = std::mem::take(&mut self.heartbeat);
         batch.farewell = std::mem::take(&mut self.farewell);
         while taken < bytes {
@@ -283,8 +310,7 @@ impl Queue {
             return true;
         }
         if !self.row.is_empty() {
-            // The next row is likely to become about as long as this one.
-            let next = Vec::with_capacity(self.row.len());
+            let next = self.spares.pop().unwrap_or_default();
             batch.rows.push(std::mem::replace(&mut self.row, next));
         }
         self.take_large(bytes, batch);

@@ -9,7 +9,10 @@ pub(super) const PROOF_BYTES: usize = 32;
 /// The proof that its maker knows `secret`. `label` differs for each direction and purpose, so that
 /// a proof sent back to its maker proves nothing; `transcript` holds a nonce of each side.
 pub(super) fn prove(secret: &[u8], label: &str, transcript: &[&[u8]]) -> [u8; PROOF_BYTES] {
-    mac(secret, label, transcript).finalize().into_bytes().into()
+    mac(secret, label, transcript)
+        .finalize()
+        .into_bytes()
+        .into()
 }
 
 /// Checks a proof in constant time.

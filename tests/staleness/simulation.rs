@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use petuum::ps::{
-    Bound, Client, Consistency, Element, ElementType, Node, TableKind, TableSpec, World,
-};
+use petuum::ps::{Bound, Client, Consistency, Node, World};
 use petuum::scheduler::rotation::Rotation;
-use petuum::wire::message::{Clock, Elements, Message, Payload, Rank, RowBatch, TableId, WorkerId};
+use petuum::wire::message::{Clock, Message, Payload, Rank, TableId, WorkerId};
 
 use super::network::{Dice, Forgery, Network, Weather};
 use super::oracle::{Oracle, Read};
+use super::tables::{add_batch, inc, tables, value};
 
 /// Table numbers: dense `i64`, sparse `i32`, dense `f64`; then the exclusive ring.
 const SHARED: usize = 3;
@@ -18,7 +17,7 @@ const RING: TableId = 3;
 
 /// Steps without any worker getting on after which a run counts as stuck. The longest delay is 200
 /// steps, and a third of the messages may be lost several times in a row.
-const PATIENCE: u64 = 60_000;
+const PATIENCE: u64 = 200_000;
 
 /// What to simulate besides the seed.
 #[derive(Clone, Copy, Default)]
@@ -348,8 +347,7 @@ impl Simulation {
         self.workers[w].turn += 1;
         self.outcome.turns += 1;
         let payload = Payload::Bytes(users.into());
-        let handed = node.hand_over(RING, task.block, task.turn + 1, task.next, payload, out);
-        handed.map_err(|error| error.to_string())?;
+        node.hand_over(RING, task.block, task.turn + 1, task.next, payload, out);
         Ok(true)
     }
 
@@ -412,27 +410,6 @@ impl Simulation {
     }
 }
 
-fn tables(rows: u64, workers: u32, blocks: u32) -> [TableSpec; 4] {
-    let shared = |name, element, sparse| TableSpec {
-        name,
-        kind: TableKind::Shared {
-            rows,
-            width: workers,
-            element,
-            sparse,
-        },
-    };
-    [
-        shared("dense", ElementType::I64, false),
-        shared("sparse", ElementType::I32, true),
-        shared("float", ElementType::F64, false),
-        TableSpec {
-            name: "ring",
-            kind: TableKind::Exclusive { blocks },
-        },
-    ]
-}
-
 fn workers(world: &World, nodes: &[Arc<Node>], dice: &mut Dice) -> Vec<Worker> {
     let worker = |id| {
         let rank = world.rank_of(id);
@@ -452,67 +429,4 @@ fn workers(world: &World, nodes: &[Arc<Node>], dice: &mut Dice) -> Vec<Worker> {
         }
     };
     (0..world.workers()).map(worker).collect()
-}
-
-/// Adds `count` to the worker's cell of the row, in the table's own way.
-fn inc(client: &mut Client, table: usize, row: u64, count: i64, width: usize) {
-    fn dense<T: Element>(client: &mut Client, place: (usize, u64), count: T, width: usize) {
-        let mut delta = vec![T::default(); width];
-        delta[client.worker() as usize] = count;
-        client.inc(place.0 as TableId, place.1, &delta);
-    }
-    match table {
-        0 => dense(client, (table, row), count, width),
-        1 => {
-            // What cancels out leaves no trace.
-            client.inc_sparse(1, row, client.worker(), count as i32 - 5);
-            client.inc_sparse(1, row, (client.worker() + 1) % width as u32, 7);
-            client.inc_sparse(1, row, (client.worker() + 1) % width as u32, -7);
-            client.inc_sparse(1, row, client.worker(), 5);
-        }
-        _ => dense(client, (table, row), count as f64, width),
-    }
-}
-
-/// The row as counts by worker.
-fn value(client: &mut Client, table: usize, row: u64, width: usize) -> Vec<i64> {
-    let mut counts = vec![0; width];
-    match table {
-        0 => counts.copy_from_slice(client.read::<i64>(0, row)),
-        1 => client.read_sparse(1, row, |column, count: i32| {
-            counts[column as usize] += i64::from(count)
-        }),
-        _ => {
-            let mut floats = vec![0.0; width];
-            client.read_into::<f64>(2, row, &mut floats);
-            counts
-                .iter_mut()
-                .zip(floats)
-                .for_each(|(count, float)| *count = float as i64);
-        }
-    }
-    counts
-}
-
-fn add_batch(batch: &RowBatch, sums: &mut [Vec<i64>]) {
-    let elements: Vec<i64> = match &batch.elements {
-        Elements::I64(elements) => elements.clone(),
-        Elements::I32(elements) => elements.iter().map(|e| i64::from(*e)).collect(),
-        Elements::F64(elements) => elements.iter().map(|e| *e as i64).collect(),
-        Elements::F32(_) => panic!("no table holds f32"),
-    };
-    let width = sums.first().map_or(0, Vec::len);
-    let mut start = 0;
-    for (i, row) in batch.rows.iter().enumerate() {
-        let sum = &mut sums[*row as usize];
-        match batch.ends.get(i) {
-            None => (0..width).for_each(|c| sum[c] += elements[i * width + c]),
-            Some(end) => {
-                for j in start..*end as usize {
-                    sum[batch.columns[j] as usize] += elements[j];
-                }
-                start = *end as usize;
-            }
-        }
-    }
 }

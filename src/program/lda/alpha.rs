@@ -8,7 +8,9 @@
 //! Wallach, "Structured topic models for language", 2008.) Each step raises the likelihood of the
 //! documents' topic counts; steps are repeated on the same counts until α stands still.
 
+use crate::error::{Error, Result};
 use crate::math::special::digamma_rising;
+use crate::wire::message::Portable;
 
 use super::statistics::{Histogram, Statistics};
 
@@ -17,6 +19,30 @@ pub(super) const ALPHA_MIN: f64 = 1e-6;
 
 const STEPS_MAX: usize = 200;
 const TOLERANCE: f64 = 1e-6;
+
+/// A new α for all workers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Alpha(pub(super) Vec<f64>);
+
+impl Portable for Alpha {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0
+            .iter()
+            .for_each(|alpha| out.extend_from_slice(&alpha.to_le_bytes()));
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Alpha> {
+        let (values, rest) = bytes.as_chunks::<8>();
+        let alpha: Vec<f64> = values
+            .iter()
+            .map(|value| f64::from_le_bytes(*value))
+            .collect();
+        if !rest.is_empty() || !alpha.iter().all(|alpha| alpha.is_finite() && *alpha > 0.0) {
+            return Err(Error::Other("rank 0 sent an alpha that is none".into()));
+        }
+        Ok(Alpha(alpha))
+    }
+}
 
 /// The α that maximises the likelihood of the folded counts, starting from theirs.
 pub(super) fn optimize(all: &Statistics) -> Vec<f64> {

@@ -65,6 +65,7 @@ impl Documents {
     }
 
     /// Tokens of a document.
+    #[cfg(test)]
     pub(super) fn length(&self, document: usize) -> u32 {
         self.lengths[document]
     }

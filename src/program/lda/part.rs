@@ -1,6 +1,8 @@
 //! What one worker holds, and what it does when a word comes by.
 
-use crate::error::Result;
+use std::ops::Range;
+
+use crate::error::{Error, Result};
 use crate::math::rng::Rng;
 
 use super::block::{Block, Writer};
@@ -11,9 +13,14 @@ use super::sampler::Sampler;
 use super::statistics::{BlockStatistics, Statistics};
 use super::tokens::{Tokens, Topics};
 
+/// The least β of a token's first draw. Words come one after the other, so with a small β the first
+/// tokens of a word would bind all others to their topic while documents have none yet: topics that
+/// share nothing but a word, which hundreds of passes do not undo.
+const FIRST_BETA: f64 = 0.2;
+
 /// One worker's documents, tokens and sampler.
 #[derive(Debug)]
-pub struct Part {
+pub(super) struct Part {
     pub(super) documents: Documents,
     pub(super) tokens: Tokens,
     pub(super) held_out: Option<HeldOut>,
@@ -25,6 +32,14 @@ pub struct Part {
     /// Blocks that this worker holds outside of clocks: restored before the first, final after the
     /// last.
     pub(super) blocks: Vec<(u32, Block)>,
+    /// Positions of all words that have tokens here, held-out ones included, ascending.
+    pub(super) positions: Vec<u32>,
+    /// n_k as it was when the turn began.
+    totals: Vec<i64>,
+    /// n_k when the run was resumed: the shared tables begin at 0 again. Empty if it was not.
+    pub(super) restored_totals: Vec<i64>,
+    /// Likewise n_wk of each of `positions`; only under `--parallel data`.
+    pub(super) restored_words: Vec<Vec<(u32, i32)>>,
     writer: Writer,
     row: Vec<(u32, i32)>,
 }
@@ -61,7 +76,17 @@ impl Part {
             0 => None,
             count => Some(HeldOut::build(count, partition, topics, |f| some(true, f))?),
         };
+        let mut positions = tokens.positions().to_vec();
+        if let Some(kept_out) = &kept_out {
+            positions.extend(kept_out.positions());
+            positions.sort_unstable();
+            positions.dedup();
+        }
         Ok(Part {
+            positions,
+            totals: vec![],
+            restored_totals: vec![],
+            restored_words: vec![],
             documents,
             tokens,
             held_out: kept_out,
@@ -74,6 +99,34 @@ impl Part {
         })
     }
 
+    /// Begins a turn with the topic totals as they are known.
+    pub(super) fn begin(&mut self, totals: &[i64]) {
+        self.totals.clear();
+        self.totals.extend_from_slice(totals);
+        self.totals
+            .iter_mut()
+            .zip(&self.restored_totals)
+            .for_each(|(now, then)| *now += then);
+        self.sampler.set_totals(&self.totals);
+    }
+
+    /// Adds to a row of the shared table what it was when the run was resumed; `index` is that of
+    /// the word's position.
+    pub(super) fn add_restored(&self, index: usize, row: &mut Vec<(u32, i32)>) {
+        if let Some(restored) = self.restored_words.get(index) {
+            row.extend_from_slice(restored);
+            merge(row);
+        }
+    }
+
+    /// By how much this turn changed the totals.
+    pub(super) fn changes_of_totals(&mut self) -> &[i64] {
+        for (before, now) in self.totals.iter_mut().zip(self.sampler.totals()) {
+            *before = now - *before;
+        }
+        &self.totals
+    }
+
     /// Draws the topics of all tokens of a block's words and leaves the new counts in the block.
     pub(super) fn visit(
         &mut self,
@@ -83,6 +136,7 @@ impl Part {
         rng: &mut Rng,
     ) {
         let positions = partition.block(number);
+        let beta = self.smooth_first_draws(self.tokens.words(positions.clone()));
         let mut words = self.tokens.words(positions.clone()).peekable();
         for (position, row) in positions.zip(block.rows()) {
             match words.next_if(|&index| self.tokens.word(index).0 == position) {
@@ -98,10 +152,74 @@ impl Part {
             }
         }
         block.replace(&mut self.writer);
+        self.sampler.set_beta(beta);
+    }
+
+    /// Raises β if the words with these indices have no topics yet; returns β as it was.
+    fn smooth_first_draws(&mut self, words: Range<usize>) -> f64 {
+        let beta = self.sampler.beta();
+        if words
+            .clone()
+            .next()
+            .is_some_and(|index| !self.tokens.has_topics(index))
+        {
+            self.sampler.set_beta(beta.max(FIRST_BETA));
+        }
+        beta
+    }
+
+    /// Draws the topics of all tokens of one word, whose counts are `row`; what that changes in the
+    /// counts goes to `changes`, topics ascending.
+    pub(super) fn visit_word(
+        &mut self,
+        position: u32,
+        row: &[(u32, i32)],
+        changes: &mut Vec<(u32, i32)>,
+        rng: &mut Rng,
+    ) {
+        let words = self.tokens.words(position..position + 1);
+        let beta = self.smooth_first_draws(words.clone());
+        self.sampler.enter(row.iter().copied());
+        for index in words {
+            self.sample_word(index, rng);
+        }
+        self.sampler.leave(&mut self.row);
+        self.sampler.set_beta(beta);
+        changes.clear();
+        changes.extend(row.iter().map(|&(topic, count)| (topic, -count)));
+        changes.extend_from_slice(&self.row);
+        merge(changes);
+    }
+
+    /// Lets the held-out documents, if any, meet a block.
+    pub(super) fn visit_held_out(
+        &mut self,
+        partition: &Partition,
+        number: u32,
+        block: &Block,
+        score: bool,
+        rng: &mut Rng,
+    ) {
+        if let Some(held_out) = &mut self.held_out {
+            held_out.visit(&mut self.sampler, partition, number, block, score, rng);
+        }
+    }
+
+    /// Lets the held-out documents, if any, meet one word with these counts.
+    pub(super) fn meet_held_out(
+        &mut self,
+        position: u32,
+        row: &[(u32, i32)],
+        score: bool,
+        rng: &mut Rng,
+    ) {
+        if let Some(held_out) = &mut self.held_out {
+            held_out.meet(&mut self.sampler, position, row.iter().copied(), score, rng);
+        }
     }
 
     /// Draws the topics of the tokens of the word with this index while the sampler is at it.
-    pub(super) fn sample_word(&mut self, index: usize, rng: &mut Rng) {
+    fn sample_word(&mut self, index: usize, rng: &mut Rng) {
         let (_, range) = self.tokens.word(index);
         let handles = &self.tokens.documents[range.clone()];
         let (documents, sampler) = (&mut self.documents, &mut self.sampler);
@@ -112,7 +230,7 @@ impl Part {
     }
 
     /// This worker's own share of the counts of some words, as a block.
-    pub(super) fn own_counts(&self, positions: std::ops::Range<u32>) -> Block {
+    pub(super) fn own_counts(&self, positions: Range<u32>) -> Block {
         let topics = self.sampler.alpha().len() as u32;
         let mut writer = Writer::default();
         let mut assigned = vec![];
@@ -139,6 +257,36 @@ impl Part {
         writer.finish(topics)
     }
 
+    /// Shows each document's (topic, count) pairs in the order of the data; of a held-out document,
+    /// those of its even tokens. `pairs` is room to work in.
+    pub(super) fn each_document(
+        &self,
+        pairs: &mut Vec<(u32, u32)>,
+        mut show: impl FnMut(&[(u32, u32)]),
+    ) {
+        let mut seen = [0, 0];
+        for &out in &self.held_out_documents {
+            let documents = match &self.held_out {
+                Some(held_out) if out => &held_out.documents,
+                _ => &self.documents,
+            };
+            let number = &mut seen[usize::from(out)];
+            documents.counts(*number, pairs);
+            *number += 1;
+            show(pairs);
+        }
+    }
+
+    /// Takes another α over, of as many topics.
+    pub(super) fn set_alpha(&mut self, alpha: &[f64]) -> Result<()> {
+        let is_alpha = |alpha: &f64| alpha.is_finite() && *alpha > 0.0;
+        if alpha.len() != self.sampler.alpha().len() || !alpha.iter().all(is_alpha) {
+            return Err(Error::Other("the checkpoint is of other topics".into()));
+        }
+        self.sampler.set_alpha(alpha);
+        Ok(())
+    }
+
     /// Notes what a block is like after `turn`, for the objective.
     pub(super) fn note_block(&mut self, number: u32, turn: u64, block: &Block) {
         let statistics = BlockStatistics::of(number, turn, block.rows());
@@ -161,4 +309,15 @@ impl Part {
         }
         statistics
     }
+}
+
+/// Adds up the pairs of each topic; topics ascending, no sum 0.
+fn merge(pairs: &mut Vec<(u32, i32)>) {
+    pairs.sort_unstable_by_key(|&(topic, _)| topic);
+    pairs.dedup_by(|from, into| {
+        let same = from.0 == into.0;
+        into.1 += if same { from.1 } else { 0 };
+        same
+    });
+    pairs.retain(|&(_, sum)| sum != 0);
 }

@@ -26,6 +26,8 @@ pub(super) struct Sampler {
     alpha: Vec<f64>,
     alpha_sum: f64,
     beta: f64,
+    /// V.
+    words: f64,
     /// Vβ.
     beta_sum: f64,
     /// n_k, as this worker knows it.
@@ -62,6 +64,7 @@ impl Sampler {
             alpha_sum: alpha.iter().sum(),
             alpha,
             beta,
+            words: words as f64,
             beta_sum: beta * words as f64,
             totals: vec![0; topics],
             counts: vec![0; topics],
@@ -83,6 +86,20 @@ impl Sampler {
         self.alpha.copy_from_slice(alpha);
         self.alpha_sum = alpha.iter().sum();
         self.refill();
+    }
+
+    /// β.
+    pub(super) fn beta(&self) -> f64 {
+        self.beta
+    }
+
+    /// Takes another β; between words.
+    pub(super) fn set_beta(&mut self, beta: f64) {
+        if beta != self.beta {
+            self.beta = beta;
+            self.beta_sum = beta * self.words;
+            self.refill();
+        }
     }
 
     /// n_k as it stands.

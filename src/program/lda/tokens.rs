@@ -64,6 +64,7 @@ impl Topics {
     }
 
     /// Every token's topic, `u32::MAX` for none.
+    #[cfg(test)]
     pub(super) fn iter(&self) -> Box<dyn Iterator<Item = u32> + '_> {
         match self {
             Topics::Narrow(topics) => Box::new(topics.iter().map(|z| z.get())),
@@ -145,6 +146,15 @@ impl Tokens {
             self.positions[index],
             start as usize..self.ends[index] as usize,
         )
+    }
+
+    /// True if the word with this index was drawn before.
+    pub(super) fn has_topics(&self, index: usize) -> bool {
+        let first = self.word(index).1.start;
+        match &self.topics {
+            Topics::Narrow(topics) => topics[first].get() != u32::MAX,
+            Topics::Wide(topics) => topics[first].get() != u32::MAX,
+        }
     }
 
     /// The tokens of the word at `position`, if any, by search.

@@ -1,0 +1,69 @@
+//! The flags of `petuum lda`.
+
+use clap::{Args, ValueEnum};
+
+use super::documents::TOPICS_MAX;
+use crate::program::corpus::CorpusFlags;
+use crate::program::flag::{above, real, whole};
+
+/// What is shared and what rotates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Parallel {
+    /// Word blocks rotate around the workers; counts of words are never stale
+    Model,
+    /// Counts of all words are shared, as stale as --staleness allows; for comparison
+    Data,
+}
+
+/// The flags.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Which documents, and how to read them.
+    #[command(flatten)]
+    pub documents: CorpusFlags,
+
+    /// Number of topics [default: 100; for the built-in sample its planted 8]
+    #[arg(short = 'k', long, value_name = "K", value_parser = whole(1..=TOPICS_MAX))]
+    pub topics: Option<u32>,
+
+    /// Prior weight of each topic in each document
+    ///
+    /// Small values make documents stick to few topics.
+    #[arg(long, default_value_t = 0.1, value_parser = above(0.0))]
+    pub alpha: f64,
+
+    /// Prior weight of each word in each topic
+    ///
+    /// Small values make topics stick to few words.
+    #[arg(long, default_value_t = 0.01, value_parser = above(0.0))]
+    pub beta: f64,
+
+    /// Fit a weight for each topic instead of keeping --alpha
+    ///
+    /// Every 10 passes, by Minka's fixed point on the topic counts of all documents.
+    #[arg(long)]
+    pub optimize_alpha: bool,
+
+    /// Part of the documents that is kept out and predicted
+    ///
+    /// Document completion: of each such document, every second token tells its topics and the
+    /// others are predicted; heldout_perplexity is exp(-mean ln p) of those, lower is better.
+    #[arg(long, value_name = "PART", default_value_t = 0.0, value_parser = real(0.0..1.0))]
+    pub holdout: f64,
+
+    /// What workers share
+    #[arg(long, value_enum, default_value_t = Parallel::Model)]
+    pub parallel: Parallel,
+
+    /// Word blocks for each worker; with 2, one travels while the other is worked on
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole(1..=1024u32))]
+    pub blocks_per_worker: u32,
+
+    /// Words that describe a topic, at the end of the run and in topics.txt
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole(1..=10_000u32))]
+    pub top_words: u32,
+
+    /// Also save the topic counts of every document
+    #[arg(long)]
+    pub doc_topics: bool,
+}
