@@ -7,7 +7,7 @@
 
 use super::field::{BOM, Cursor, Fault, Whole, small_count, small_number};
 use super::lines::LineFormat;
-use super::rows::Block;
+use super::rows::{Block, Spare};
 use super::vocabulary::WORDS_MAX;
 
 /// Bytes of the shortest entry, `1 1 1` and a newline.
@@ -67,6 +67,8 @@ pub(super) struct Docword {
     document: Whole,
     word: Whole,
     count: Whole,
+    /// Takes back the blocks.
+    pub(super) spare: Spare,
 }
 
 impl Docword {
@@ -85,6 +87,7 @@ impl Docword {
                 .because("the header's number of documents"),
             word: Whole::new("a word id", 1, u64::from(words)).because(why),
             count: Whole::new("a count", 1, u64::from(u32::MAX)),
+            spare: Spare::default(),
         }
     }
 
@@ -125,7 +128,7 @@ impl LineFormat for Docword {
     }
 
     fn read(&self, lines: &[u8], before: Option<u64>, _kept: bool) -> Result<Block, Fault> {
-        let mut block = Block::with_room(lines.len(), ENTRY_BYTES_MIN);
+        let mut block = self.spare.take(lines.len(), ENTRY_BYTES_MIN);
         block.before = before.unwrap_or(0) as u32;
         let mut last = block.before;
         // The document of the entries since the last end; 0 before the first entry.

@@ -30,11 +30,6 @@ pub(super) trait LineFormat: Sync {
         false
     }
 
-    /// Size of the pieces that suit the format, given what the user asked for.
-    fn piece_bytes(&self, asked: usize) -> usize {
-        asked
-    }
-
     /// Reads `lines`, whole lines all, of which the first follows a line with key `before`. `kept`
     /// is false for lines outside of the rank's part.
     fn read(&self, lines: &[u8], before: Option<u64>, kept: bool) -> Result<Self::Block, Fault>;
@@ -122,7 +117,7 @@ fn read_region<F: LineFormat>(
     let keep = gates.keep(lines, &(0..part.length()), None, &key);
     let mut work = Vec::new();
     for slice in slices(lines, keep, format.reads_all()) {
-        for range in pieces(lines, slice.range, format.piece_bytes(effort.piece_bytes)) {
+        for range in pieces(lines, slice.range, effort.piece_bytes) {
             work.push(Slice { range, ..slice });
         }
     }

@@ -11,7 +11,9 @@
 //! | `lines` | how lines of any format are read in parallel |
 //! | `field` | numbers and tokens of a line, and the place of a fault |
 //! | `format` | the formats' names and looks |
-//! | `docword`, `pairs`, `text`, `words` | one format each; what a word of text is |
+//! | `docword`, `pairs`, `text` | one format each |
+//! | `words`, `scan` | what a word of text is; the same many bytes at a time |
+//! | `intern`, `bag` | words by number; the words of a document in order |
 //! | `rows`, `corpus`, `vocabulary` | documents in memory |
 //! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
 //! | `load` | from the user's paths to a corpus |
@@ -31,6 +33,9 @@ mod rows;
 mod docword;
 mod pairs;
 mod words;
+mod intern;
+mod scan;
+mod bag;
 mod text;
 mod fingerprint;
 mod corpus;

@@ -82,6 +82,14 @@ impl Part {
         self.end.is_none()
     }
 
+    /// Size of the part on disk; 0 if it is not known.
+    pub(super) fn bytes(&self) -> u64 {
+        match (self.empty, self.length) {
+            (true, _) | (_, u64::MAX) => 0,
+            _ => self.end.unwrap_or(self.length).saturating_sub(self.start),
+        }
+    }
+
     /// Size of the file on disk.
     pub(super) fn length(&self) -> u64 {
         self.length

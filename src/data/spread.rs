@@ -113,6 +113,51 @@ pub(super) fn spread<T: Send, E: Send>(
     Ok(results)
 }
 
+/// Values that threads work with in turns: each takes one that is idle, or makes another.
+#[derive(Debug)]
+pub(super) struct Pool<T> {
+    /// Those that nobody uses, with their numbers, and how many were made.
+    idle: Mutex<(Vec<(usize, T)>, usize)>,
+}
+
+impl<T> Pool<T> {
+    /// Nothing yet.
+    pub(super) fn new() -> Pool<T> {
+        Pool {
+            idle: Mutex::new((Vec::new(), 0)),
+        }
+    }
+
+    /// Lends a value and its number to `work`.
+    pub(super) fn lend<R>(
+        &self,
+        make: impl FnOnce() -> T,
+        work: impl FnOnce(usize, &mut T) -> R,
+    ) -> R {
+        let idle = {
+            let (idle, made) = &mut *locked(&self.idle);
+            idle.pop().ok_or_else(|| {
+                *made += 1;
+                *made - 1
+            })
+        };
+        let (number, mut value) = idle.unwrap_or_else(|number| (number, make()));
+        let result = work(number, &mut value);
+        locked(&self.idle).0.push((number, value));
+        result
+    }
+
+    /// All values by number, from 0.
+    pub(super) fn finish(self) -> Vec<T> {
+        let (mut all, _) = self
+            .idle
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.sort_unstable_by_key(|(number, _)| *number);
+        all.into_iter().map(|(_, value)| value).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

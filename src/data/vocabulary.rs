@@ -24,10 +24,15 @@ impl Vocabulary {
     pub fn new<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vocabulary {
         let mut vocabulary = Vocabulary::default();
         for word in words {
-            vocabulary.text.push_str(word.as_ref());
-            vocabulary.ends.push(vocabulary.text.len() as u64);
+            vocabulary.push(word.as_ref());
         }
         vocabulary
+    }
+
+    /// Adds a word with the next id.
+    pub(super) fn push(&mut self, word: &str) {
+        self.text.push_str(word);
+        self.ends.push(self.text.len() as u64);
     }
 
     /// A vocabulary from its parts, as a cache stores them; `None` if they do not fit together.
@@ -109,10 +114,7 @@ fn parse(bytes: &[u8]) -> Result<Vocabulary, Fault> {
                 ));
             }
             (false, None) => {
-                vocabulary
-                    .text
-                    .push_str(utf8(word).map_err(|fault| fault.shifted(at))?);
-                vocabulary.ends.push(vocabulary.text.len() as u64);
+                vocabulary.push(utf8(word).map_err(|fault| fault.shifted(at))?);
             }
         }
         at += line.len();
