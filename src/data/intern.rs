@@ -25,6 +25,14 @@ const MIX: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xB7E1_5162_8AED_2A6B];
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key(pub(super) [u64; 2]);
 
+impl From<u128> for Key {
+    /// The word whose first byte is the lowest.
+    #[inline(always)]
+    fn from(bytes: u128) -> Key {
+        Key([bytes as u64, (bytes >> 64) as u64])
+    }
+}
+
 impl PartialEq for Key {
     /// By halves: whole keys would be compared in memory, waiting for halves just written there.
     #[inline(always)]
@@ -43,8 +51,7 @@ impl Key {
         bytes
             .get_mut(..word.len())?
             .copy_from_slice(word.as_bytes());
-        let all = u128::from_le_bytes(bytes);
-        Some(Key([all as u64, (all >> 64) as u64]))
+        Some(Key::from(u128::from_le_bytes(bytes)))
     }
 
     /// The bytes of the word, then zeros.

@@ -56,9 +56,15 @@ fn last_window(rest: &[u8]) -> [u8; 16] {
     window
 }
 
+/// What follows `at`, which may be the end.
+#[inline(always)]
+fn behind(bytes: &[u8], at: usize) -> Behind {
+    BEHIND[usize::from(*bytes.get(at).unwrap_or(&0))]
+}
+
 /// The letters at the start, lower-cased, and how many there are.
 #[inline(always)]
-fn letters(window: [u8; 16]) -> (Key, usize) {
+fn letters(window: [u8; 16]) -> (u128, usize) {
     let mut others = [0; 16];
     for (other, byte) in others.iter_mut().zip(&window) {
         let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
@@ -67,9 +73,35 @@ fn letters(window: [u8; 16]) -> (Key, usize) {
     let others = u128::from_le_bytes(others);
     let before = others.wrapping_sub(1) & !others;
     let lower = u128::from_le_bytes(window) | u128::from_le_bytes([0x20; 16]);
-    let key = lower & before;
-    let length = others.trailing_zeros() as usize / 8;
-    (Key([key as u64, (key >> 64) as u64]), length)
+    (lower & before, others.trailing_zeros() as usize / 8)
+}
+
+/// Reads what is at `at` if it is ASCII letters and digits with single joiners inside, as in
+/// `don't` and `b2b`. Returns where it ends and, unless it is a number, the word.
+fn mixed(bytes: &[u8], at: usize) -> Option<(usize, Option<Key>)> {
+    let window = window(bytes, at);
+    let [mut letters, mut joiners, mut others] = [[0; 16]; 3];
+    for (place, byte) in window.iter().enumerate() {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        let joiner = (*byte == b'\'') | (*byte == b'_');
+        letters[place] = if letter { 0xFF } else { 0 };
+        joiners[place] = if joiner { 0xFF } else { 0 };
+        others[place] = if letter | digit | joiner { 0 } else { 0xFF };
+    }
+    let others = u128::from_le_bytes(others);
+    let before = others.wrapping_sub(1) & !others;
+    let letters = u128::from_le_bytes(letters) & before;
+    let joiners = u128::from_le_bytes(joiners) & before;
+    // A joiner is simple if what precedes and what follows it is neither a joiner nor outside.
+    let beside = joiners | !before;
+    let outer = (beside << 8 | 0xFF) | (beside >> 8 | 0xFF << 120);
+    let end = at + others.trailing_zeros() as usize / 8;
+    if end == at || joiners & outer != 0 || behind(bytes, end) == Behind::More {
+        return None;
+    }
+    let lower = u128::from_le_bytes(window) | (letters & u128::from_le_bytes([0x20; 16]));
+    Some((end, (letters != 0).then(|| Key::from(lower & before))))
 }
 
 /// Hands the words and line ends of `text` to `sink`, in order.
@@ -78,13 +110,19 @@ pub(super) fn scan(text: &str, sink: &mut impl WordSink) {
     let mut at = 0;
     while at < bytes.len() {
         let (key, length) = letters(window(bytes, at));
-        let behind = BEHIND[usize::from(*bytes.get(at + length).unwrap_or(&0))];
+        let behind = behind(bytes, at + length);
         if behind == Behind::More {
-            at = careful(text, at, sink);
+            at = match mixed(bytes, at) {
+                Some((end, word)) => {
+                    word.into_iter().for_each(|key| sink.key(key));
+                    end
+                }
+                None => careful(text, at, sink),
+            };
             continue;
         }
         if length > 0 {
-            sink.key(key);
+            sink.key(Key::from(key));
         }
         at += length + 1;
         if behind == Behind::Newline {
@@ -176,6 +214,8 @@ mod tests {
             6 => "[a-zA-Z]{1,12}",
             1 => "[a-zA-Z]{13,40}",
             2 => "[a-z0-9'_]{1,8}",
+            2 => "[a-zA-Z]{1,9}['_][a-zA-Z]{1,9}",
+            2 => "[0-9.,]{1,17}",
             6 => "[ ,.;\n\t\r-]{1,2}",
             1 => "[é’ß日カひ\u{301}½\u{a0}СЛ\u{200d}İ٣]{1,3}",
             1 => "\\PC{1,4}",
