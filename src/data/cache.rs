@@ -21,13 +21,14 @@ use std::sync::Arc;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::corpus::{Corpus, MappedArrays, Store, Totals, WORDS_MAX};
+use super::corpus::{Corpus, MappedArrays, Store, Totals};
 use super::fingerprint::{Fingerprint, SourceFile};
 use super::format::CACHE_MAGIC;
 use super::mmap::Mapping;
-use super::share::{Share, spread};
+use super::share::Share;
 use super::source::{Body, Region, Source};
-use super::vocabulary::Vocabulary;
+use super::spread::spread;
+use super::vocabulary::{Vocabulary, WORDS_MAX};
 use crate::error::{Error, Result};
 
 /// Version of the layout.
