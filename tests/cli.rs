@@ -277,7 +277,7 @@ fn completions_come_for_every_shell() {
 }
 
 #[test]
-fn the_committed_man_pages_are_those_of_the_flags() {
+fn the_committed_man_pages_and_completions_are_those_of_the_flags() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
     let pages = cli::pages(cli::command()).unwrap();
     let remedy = "regenerate with `cargo run --release -- man man` and commit";
