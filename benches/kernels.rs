@@ -8,12 +8,14 @@ mod wire;
 use std::hint::black_box;
 use std::time::Instant;
 
+/// A name, and what to run; true for a small size.
+type Bench = (&'static str, fn(bool));
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let small = !arguments.iter().any(|argument| argument == "--bench");
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let benches: [(&str, fn(bool)); 3] =
-        [("parse", parse::run), ("ps", ps::run), ("wire", wire::run)];
+    let benches: [Bench; 3] = [("parse", parse::run), ("ps", ps::run), ("wire", wire::run)];
     for (name, bench) in benches {
         if wanted.is_none_or(|wanted| name.contains(wanted.as_str())) {
             bench(small);
