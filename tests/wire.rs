@@ -80,7 +80,8 @@ fn batches() -> impl Strategy<Value = Vec<RowBatch>> {
 }
 
 fn stats() -> impl Strategy<Value = ClockStats> {
-    (0.0..1e9f64, 0.0..1e9f64, any::<[u64; 3]>()).prop_map(|(seconds, wait_seconds, n)| {
+    let numbers = (any::<[u64; 3]>(), vec(any::<u64>(), 0..9));
+    (0.0..1e9f64, 0.0..1e9f64, numbers).prop_map(|(seconds, wait_seconds, (n, counts))| {
         let [staleness_sum, reads, staleness_max] = n;
         ClockStats {
             seconds,
@@ -90,6 +91,7 @@ fn stats() -> impl Strategy<Value = ClockStats> {
             staleness_max,
         }
     })
+            staleness_counts: counts,
 }
 
 /// Any message but `Goodbye`. A kind that is added to the enum is missed by `every_kind_is_tried`.

@@ -184,7 +184,7 @@ impl From<Form> for Consistency {
 enum Records {
     /// Comma-separated values under a header
     Csv,
-    /// One JSON object a line, with the same names
+    /// One JSON object a line, with the same names, and reads counted by their staleness
     Jsonl,
 }
 

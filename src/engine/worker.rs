@@ -241,5 +241,6 @@ impl<'a> Worker<'a> {
             reads: staleness.reads,
             staleness_max: staleness.max,
         }
+            staleness_counts: staleness.counts,
     }
 }

@@ -15,10 +15,10 @@ use crate::ps::node::{Node, Outgoing};
 use crate::ps::rows::RowRef;
 use crate::ps::shared::Table;
 use crate::ps::table::Element;
-use crate::wire::message::{Clock, Message, Rank, TableId, WorkerId};
+use crate::wire::message::{Clock, Message, Rank, STALENESS_COUNTS_MAX, TableId, WorkerId};
 
 /// The staleness that reads observed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Staleness {
     /// Sum over reads, in clocks.
     pub sum: u64,
@@ -26,6 +26,23 @@ pub struct Staleness {
     pub reads: u64,
     /// The largest, in clocks.
     pub max: u64,
+    /// Number of reads by staleness, from 0; the last of [`STALENESS_COUNTS_MAX`] counts has all
+    /// that are larger, too.
+    pub counts: Vec<u64>,
+}
+
+impl Staleness {
+    #[inline]
+    fn add(&mut self, staleness: u64) {
+        self.sum += staleness;
+        self.reads += 1;
+        self.max = self.max.max(staleness);
+        let position = staleness.min(STALENESS_COUNTS_MAX as u64 - 1) as usize;
+        if position >= self.counts.len() {
+            self.counts.resize(position + 1, 0);
+        }
+        self.counts[position] += 1;
+    }
 }
 
 /// A worker's handle on the tables, owned by its thread.
@@ -306,10 +323,7 @@ impl Client {
             self.bound.allows(self.at, stamp),
             "a row was read before it was ready"
         );
-        let staleness = observed(self.at, stamp);
-        self.staleness.sum += staleness;
-        self.staleness.reads += 1;
-        self.staleness.max = self.staleness.max.max(staleness);
+        self.staleness.add(observed(self.at, stamp));
     }
 
     /// The staleness of the reads since it was last taken.

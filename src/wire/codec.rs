@@ -10,7 +10,7 @@ use bytes::Bytes;
 use zerocopy::{Immutable, IntoBytes};
 
 use super::Malformed;
-use super::message::{ClockStats, Elements, Message, Payload, RowBatch};
+use super::message::{ClockStats, Elements, Message, Payload, RowBatch, STALENESS_COUNTS_MAX};
 use super::varint::{self, Reader, put, put_signed};
 
 /// Declares the message kinds: their number on the wire and the order of their fields.
@@ -318,7 +318,7 @@ impl Field for [u64; 2] {
 
 impl Field for ClockStats {
     fn bytes_max(&self) -> usize {
-        2 * size_of::<f64>() + 3 * varint::BYTES_MAX
+        2 * size_of::<f64>() + (4 + self.staleness_counts.len()) * varint::BYTES_MAX
     }
     fn put(self, out: &mut Encoder) {
         self.seconds.put(out);
@@ -333,6 +333,9 @@ impl Field for ClockStats {
             wait_seconds: f64::take(input)?,
             staleness_sum: u64::take(input)?,
             reads: u64::take(input)?,
+        put(&mut out.buffer, self.staleness_counts.len() as u64);
+        let counts = self.staleness_counts.iter();
+        counts.for_each(|count| put(&mut out.buffer, *count));
             staleness_max: u64::take(input)?,
         })
     }
@@ -341,6 +344,15 @@ impl Field for ClockStats {
 /// Row numbers, strictly ascending: the first, then each one's distance less one to the one before.
 impl Field for Vec<u64> {
     fn bytes_max(&self) -> usize {
+            staleness_counts: {
+                let count = input.count(1)?;
+                if count > STALENESS_COUNTS_MAX {
+                    return Err(Malformed("more counts of staleness than there are"));
+                }
+                (0..count)
+                    .map(|_| input.varint())
+                    .collect::<Result<_, _>>()?
+            },
         (1 + self.len()) * varint::BYTES_MAX
     }
     fn put(self, out: &mut Encoder) {

@@ -129,7 +129,10 @@ pub struct RowBatch {
 }
 
 /// What one worker did in one clock; summed into the record of that clock.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
+/// Most counts in [`ClockStats::staleness_counts`].
+pub const STALENESS_COUNTS_MAX: usize = 1024;
+
 pub struct ClockStats {
     /// Seconds of training since the first clock: without loading, without evaluation.
     pub seconds: f64,
@@ -143,6 +146,9 @@ pub struct ClockStats {
     pub staleness_max: u64,
 }
 
+    /// Number of reads by observed staleness, from 0; at most [`STALENESS_COUNTS_MAX`], of which the
+    /// last has all that are larger, too.
+    pub staleness_counts: Vec<u64>,
 /// Everything one rank can say to another.
 #[derive(Debug)]
 pub enum Message {
