@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use petuum::error::Error;
 use petuum::wire::assembly::Assembler;
+use petuum::wire::bf16;
 use petuum::wire::codec::{self, Kind};
 use petuum::wire::frame;
 use petuum::wire::hello::{Handshake, Identity, MAGIC, PROTOCOL, Peer, Step};
@@ -33,6 +34,7 @@ fn elements(count: usize) -> impl Strategy<Value = Elements> {
         vec(-1e99f64..1e99, count).prop_map(Elements::F64),
         vec(any::<i32>(), count).prop_map(Elements::I32),
         vec(any::<i64>(), count).prop_map(Elements::I64),
+        vec((-1e9f32..1e9).prop_map(bf16::rounded), count).prop_map(Elements::Bf16),
     ]
 }
 
@@ -89,9 +91,9 @@ fn stats() -> impl Strategy<Value = ClockStats> {
             staleness_sum,
             reads,
             staleness_max,
+            staleness_counts: counts,
         }
     })
-            staleness_counts: counts,
 }
 
 /// Any message but `Goodbye`. A kind that is added to the enum is missed by `every_kind_is_tried`.

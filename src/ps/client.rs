@@ -70,8 +70,9 @@ pub(super) struct View<T> {
 
 /// What a clock does with a view whatever its elements are.
 pub(super) trait AnyView: Any + Send {
-    /// Moves the updates into the tables and outboxes of the process.
-    fn add(&mut self);
+    /// Moves the updates, made in `clock`, into the tables and outboxes of the process, whose home
+    /// rows have `stamp`.
+    fn add(&mut self, clock: Clock, stamp: Clock);
     /// Adds the updates of `home`'s rows to `chunks`.
     fn export(&self, home: Rank, chunks: &mut Chunks);
     /// Gives the updates away and goes on with `spare` memory.
@@ -95,9 +96,9 @@ impl<T: Element> View<T> {
 }
 
 impl<T: Element> AnyView for View<T> {
-    fn add(&mut self) {
+    fn add(&mut self, clock: Clock, stamp: Clock) {
         if !self.deltas.is_empty() {
-            self.table.add(&self.deltas);
+            self.table.add(&self.deltas, clock, stamp);
             self.deltas.clear();
         }
     }
@@ -264,7 +265,7 @@ impl Client {
     /// have published comes back; under `bsp` nothing happens before the clock.
     pub fn publish(&mut self, out: &mut Outgoing) {
         if !self.node.bound.lockstep() {
-            self.tables.iter_mut().flatten().for_each(|view| view.add());
+            self.hand_in();
             self.node.publish(out);
         }
     }
@@ -274,10 +275,16 @@ impl Client {
         if self.node.bound.lockstep() {
             self.clock_in_lockstep(out);
         } else {
-            self.tables.iter_mut().flatten().for_each(|view| view.add());
+            self.hand_in();
             self.node.turn(self.worker, out);
         }
         self.at += 1;
+    }
+
+    fn hand_in(&mut self) {
+        let (clock, stamp) = (self.at, self.node.clocks.stamp());
+        let views = self.tables.iter_mut().flatten();
+        views.for_each(|view| view.add(clock, stamp));
     }
 
     fn clock_in_lockstep(&mut self, out: &mut Outgoing) {
@@ -312,9 +319,11 @@ impl Client {
     }
 
     /// From now on reads miss nothing: they wait for every worker's updates of all clocks that this
-    /// worker has completed. For the end of a run.
-    pub fn settle(&mut self) {
+    /// worker has completed. For the end of a run: under a limited bandwidth, what waits on this
+    /// rank leaves now, whatever that costs.
+    pub fn settle(&mut self, out: &mut Outgoing) {
         self.bound = self.bound.tightened();
+        self.node.settle(out);
     }
 
     #[inline]
