@@ -90,6 +90,33 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A stripe's lock, kept while row after row lies in the same stripe. One stripe at a time.
+struct Kept<'a, S> {
+    stripes: &'a [RwLock<S>],
+    at: usize,
+    guard: Option<RwLockWriteGuard<'a, S>>,
+}
+
+impl<'a, S> Kept<'a, S> {
+    fn new(stripes: &'a [RwLock<S>]) -> Kept<'a, S> {
+        Kept {
+            stripes,
+            at: 0,
+            guard: None,
+        }
+    }
+
+    #[inline]
+    fn at(&mut self, stripe: usize) -> &mut S {
+        if self.at != stripe {
+            self.guard = None;
+            self.at = stripe;
+        }
+        self.guard
+            .get_or_insert_with(|| write(&self.stripes[stripe]))
+    }
+}
+
 impl<T: Element> Table<T> {
     pub(super) fn new(
         shape: Shape,
@@ -162,13 +189,22 @@ impl<T: Element> Table<T> {
     /// others. The home had `stamp` before.
     pub(super) fn add(&self, deltas: &Deltas<T>, clock: Clock, stamp: Clock) {
         let mark = self.mark(None, stamp);
+        let mut homes: Vec<Vec<(usize, Home)>> = vec![Vec::new(); self.replicas.len()];
         for (position, row) in deltas.touched().iter().enumerate() {
-            let (home, delta) = (self.partition.home(*row), deltas.at(position));
-            if self.is_local(home) {
-                write(&self.shards[home.shard]).add(home.slot, delta, mark);
-            } else {
-                let replica = &self.replicas[home.rank as usize][home.shard];
-                write(replica).add(home.slot, delta, clock);
+            let home = self.partition.home(*row);
+            homes[home.rank as usize].push((position, home));
+        }
+        // One rank after the other: no lock is taken while another is kept.
+        for (rank, homes) in homes.into_iter().enumerate() {
+            let mut shards = Kept::new(&self.shards);
+            let mut replicas = Kept::new(&self.replicas[rank]);
+            for (position, home) in homes {
+                let delta = deltas.at(position);
+                if self.is_local(home) {
+                    shards.at(home.shard).add(home.slot, delta, mark);
+                } else {
+                    replicas.at(home.shard).add(home.slot, delta, clock);
+                }
             }
         }
     }
@@ -235,9 +271,11 @@ impl<T: Element> AnyTable for Table<T> {
 
     fn apply(&self, batch: &RowBatch, knows: Option<Rank>, stamp: Clock) {
         let (batch, mark) = (self.again(batch), self.mark(knows, stamp));
+        let mut shards = Kept::new(&self.shards);
         for (position, row) in batch.rows().iter().enumerate() {
             let home = self.partition.home(*row);
-            write(&self.shards[home.shard]).add(home.slot, batch.at(position), mark);
+            let shard = shards.at(home.shard);
+            shard.add(home.slot, batch.at(position), mark);
         }
     }
 
@@ -260,9 +298,10 @@ impl<T: Element> AnyTable for Table<T> {
             .of(self.shape.table)
             .map(|own| self.again(own))
             .collect();
+        let mut replicas = Kept::new(&self.replicas[home as usize]);
         for (position, row) in batch.rows().iter().enumerate() {
             let Home { shard, slot, .. } = self.partition.home(*row);
-            let mut replica = write(&self.replicas[home as usize][shard]);
+            let replica = replicas.at(shard);
             replica.receive(slot, batch.at(position), push, |add| {
                 own.iter().filter_map(|own| own.find(*row)).for_each(add);
             });
@@ -317,9 +356,10 @@ impl<T: Element> AnyTable for Table<T> {
             self.shape
         };
         let mut filler = Filler::new(chunks, shape).expect(rows.len());
+        let mut replicas = Kept::new(&self.replicas[home as usize]);
         for Candidate { row, .. } in rows {
             let Home { shard, slot, .. } = self.partition.home(*row);
-            let mut replica = write(&self.replicas[home as usize][shard]);
+            let replica = replicas.at(shard);
             if shape.half {
                 replica.round(slot);
             }
