@@ -9,11 +9,14 @@ mod wire;
 use std::hint::black_box;
 use std::time::Instant;
 
+/// A name, and what to run; true for a small size.
+type Bench = (&'static str, fn(bool));
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let small = !arguments.iter().any(|argument| argument == "--bench");
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let benches: [(&str, fn(bool)); 4] = [
+    let benches: [Bench; 4] = [
         ("parse", parse::run),
         ("ps", ps::run),
         ("server", server::run),

@@ -19,7 +19,11 @@ mod staleness;
 mod wire;
 // What a user types and what scripts rely on: flags, help, records, exit statuses.
 mod cli;
+// LDA from the command line to the saved model: records that follow from counts, runs that repeat.
+mod lda;
 // The house rules: order of the floors, walls, sizes, and that what documents name exists.
 mod tidy;
 // Real processes on the loopback: killed, frozen, misled, disturbed.
 mod faults;
+// What a run says follows from what it saves, and a resumed run is the same run.
+mod lda_saved;

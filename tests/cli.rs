@@ -287,7 +287,7 @@ fn completions_come_for_every_shell() {
 }
 
 #[test]
-fn the_committed_man_pages_are_those_of_the_flags() {
+fn the_committed_man_pages_and_completions_are_those_of_the_flags() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
     let pages = cli::pages(cli::command()).unwrap();
     let remedy = "regenerate with `cargo run --release -- man man` and commit";
@@ -408,6 +408,17 @@ fn data_that_is_not_there_is_status_66() {
     let (status, words) = refusal(&["lda", "-q", "/nowhere/docword.txt"]);
     assert_eq!(status, 66, "{words}");
     assert!(words.starts_with("/nowhere/docword.txt: "), "{words}");
+}
+
+#[test]
+fn convert_replaces_files_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let text = home.path().join("posts.txt");
+    fs::write(&text, "the cat\nthe dog\n").unwrap();
+    let folder = home.path().to_str().unwrap();
+    let (status, words) = refusal(&["convert", text.to_str().unwrap(), "-o", folder, "--force"]);
+    assert_eq!(status, 73, "{words}");
+    assert!(words.contains("no regular file"), "{words}");
 }
 
 #[test]

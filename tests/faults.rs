@@ -9,6 +9,8 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use petuum::transport::{TcpSetup, Transport};
+use petuum::wire::hello::PROTOCOL;
 use tempfile::TempDir;
 
 const PETUUM: &str = env!("CARGO_BIN_EXE_petuum");
@@ -320,6 +322,49 @@ fn the_same_ports_serve_again_at_once() {
 }
 
 #[test]
+fn a_taken_port_ends_a_launched_run_at_once() {
+    let hosts = Hosts::new(4);
+    let _taken = TcpListener::bind((hosts.address, hosts.ports[2])).unwrap();
+    let launcher = Rank::start(&mut hosts.command(&["--clocks", "1000000"]));
+    let (status, errors) = launcher.end_within(5);
+    assert_eq!(status.code(), Some(69), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.contains(&hosts.ports[2].to_string()), "{errors}");
+}
+
+#[test]
+fn an_interrupted_rank_tells_those_that_it_has_found() {
+    let hosts = Hosts::new(3);
+    // Rank 2 never comes.
+    let waiting = hosts.rank(0, &[]);
+    let interrupted = hosts.rank(1, &[]);
+    let pair = (hosts.address, hosts.ports[0]);
+    await_connections(pair, 1);
+    interrupted.signal("-INT");
+    for rank in [interrupted, waiting] {
+        assert_status(&rank.end_within(5), 130, &["SIGINT"]);
+    }
+}
+
+/// Waits until so many connections to `address` are established.
+fn await_connections(address: (Ipv4Addr, u16), count: usize) {
+    let [a, b, c, d] = address.0.octets();
+    let local = format!(" {d:02X}{c:02X}{b:02X}{a:02X}:{:04X} ", address.1);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        let established = table
+            .lines()
+            .filter(|line| line.contains(&local) && line.split_whitespace().nth(3) == Some("01"));
+        if established.count() >= count {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nobody connects");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn a_remote_line_without_rank_is_a_clear_error() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("hosts.txt");
@@ -381,4 +426,28 @@ fn kill(signal: &str, pid: u32) {
             .unwrap()
             .success()
     );
+}
+
+#[test]
+fn another_version_ends_both_sides_with_76_and_both_versions() {
+    let hosts = Hosts::new(2);
+    let rank = hosts.rank(0, &[]);
+    let addresses = hosts
+        .ports
+        .iter()
+        .map(|port| format!("{}:{port}", hosts.address));
+    let mut other = TcpSetup::new(1, addresses.collect());
+    other.protocol = PROTOCOL + 1;
+    other.deadline = Duration::from_secs(10);
+    let error = Transport::tcp(other).expect_err("another version");
+    let versions = [PROTOCOL.to_string(), (PROTOCOL + 1).to_string()];
+    assert_eq!(error.status(), 76, "{error}");
+    assert!(
+        versions
+            .iter()
+            .all(|version| error.to_string().contains(version.as_str())),
+        "{error}"
+    );
+    let names: Vec<&str> = versions.iter().map(String::as_str).collect();
+    assert_status(&rank.end_within(15), 76, &names);
 }

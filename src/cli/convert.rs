@@ -38,6 +38,11 @@ pub(super) fn run(convert: &Convert, notes: &Notes) -> Result<()> {
         let reason = "it is there already; choose another name or add --force";
         return Err(Error::cannot_create(&convert.output, reason));
     }
+    if convert.output.exists() && !convert.output.is_file() {
+        // The cache is renamed into its place, which would remove a device or a pipe.
+        let reason = "it is no regular file, and only such can be replaced";
+        return Err(Error::cannot_create(&convert.output, reason));
+    }
     let threads = available_parallelism().map_or(1, usize::from);
     let whole = Share { index: 0, of: 1 };
     let corpus = load_corpus(&documents.data, &documents.options(threads), whole)?;

@@ -9,11 +9,28 @@ use clap_complete::Shell;
 
 use crate::error::{Error, Result};
 
-/// All pages, as file name and text, for `command` and every command below it that help shows.
+/// The shells whose completions lie beside the man pages, under the names their users expect.
+const COMPLETIONS: [(Shell, &str); 3] = [
+    (Shell::Bash, "petuum.bash"),
+    (Shell::Fish, "petuum.fish"),
+    (Shell::Zsh, "_petuum"),
+];
+
+/// All files of `man/`, as name and text: a page for `command` and every command below it that help
+/// shows, and completions.
 pub fn pages(command: Command) -> Result<Vec<(String, String)>> {
+    let mut pages: Vec<(String, String)> = COMPLETIONS
+        .iter()
+        .map(|(shell, name)| {
+            let script = completions(command.clone(), *shell);
+            (
+                name.to_string(),
+                String::from_utf8_lossy(&script).into_owned(),
+            )
+        })
+        .collect();
     let mut command = command.disable_help_subcommand(true);
     command.build();
-    let mut pages = Vec::new();
     add_pages(&command, &mut pages)?;
     Ok(pages)
 }

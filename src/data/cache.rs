@@ -21,13 +21,14 @@ use std::sync::Arc;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::corpus::{Corpus, MappedArrays, Store, Totals, WORDS_MAX};
+use super::corpus::{Corpus, MappedArrays, Store, Totals};
 use super::fingerprint::{Fingerprint, SourceFile};
 use super::format::CACHE_MAGIC;
 use super::mmap::Mapping;
-use super::share::{Share, spread};
+use super::share::Share;
 use super::source::{Body, Region, Source};
-use super::vocabulary::Vocabulary;
+use super::spread::spread;
+use super::vocabulary::{Vocabulary, WORDS_MAX};
 use crate::error::{Error, Result};
 
 /// Version of the layout.
@@ -54,7 +55,7 @@ impl Section {
     /// The section as a range; `None` if it does not lie within `length` bytes.
     fn range(self, length: usize) -> Option<Range<usize>> {
         let end = self.start.checked_add(self.bytes)?;
-        let fits = end <= length as u64 && self.start % ALIGNMENT == 0;
+        let fits = end <= length as u64 && self.start.is_multiple_of(ALIGNMENT);
         fits.then_some(self.start as usize..end as usize)
     }
 }

@@ -10,10 +10,6 @@ use super::mmap::Mapping;
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Result};
 
-/// The largest number of different words. Ids beyond it are refused as they are read, before
-/// anything is sized by them.
-pub const WORDS_MAX: u64 = 1 << 28;
-
 /// A rank's share of a collection of documents.
 ///
 /// A document is a list of (word, count) entries in the order of the file; a word may stand in it

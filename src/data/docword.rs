@@ -5,10 +5,10 @@
 //! sorted so is refused, because splitting it over ranks would silently split documents. Documents
 //! without lines are empty. Several lines for one word of a document are allowed and add up.
 
-use super::corpus::WORDS_MAX;
 use super::field::{BOM, Cursor, Fault, Whole, small_count, small_number};
 use super::lines::LineFormat;
-use super::rows::Block;
+use super::rows::{Block, Spare};
+use super::vocabulary::WORDS_MAX;
 
 /// Bytes of the shortest entry, `1 1 1` and a newline.
 const ENTRY_BYTES_MIN: usize = 6;
@@ -30,11 +30,10 @@ pub(super) struct Header {
 pub(super) const ENTRIES_LINE: u64 = 3;
 
 impl Header {
-    /// Reads the header from the start of a file of `disk_bytes` (times `expansion` if it is
-    /// compressed, generously).
+    /// Reads the header from the start of a file whose text has at most `text_bytes_max` bytes.
     ///
-    /// The number of documents must be plausible for the size of the file, because memory is spent
-    /// on each: at most a million more than it has bytes.
+    /// The number of documents must be plausible for that, because memory is spent on each: at most
+    /// a million more than there are bytes.
     pub(super) fn read(head: &[u8], text_bytes_max: u64) -> Result<Header, Fault> {
         let documents_max = (1u64 << 20)
             .saturating_add(text_bytes_max)
@@ -68,6 +67,8 @@ pub(super) struct Docword {
     document: Whole,
     word: Whole,
     count: Whole,
+    /// Takes back the blocks.
+    pub(super) spare: Spare,
 }
 
 impl Docword {
@@ -86,6 +87,7 @@ impl Docword {
                 .because("the header's number of documents"),
             word: Whole::new("a word id", 1, u64::from(words)).because(why),
             count: Whole::new("a count", 1, u64::from(u32::MAX)),
+            spare: Spare::default(),
         }
     }
 
@@ -126,7 +128,7 @@ impl LineFormat for Docword {
     }
 
     fn read(&self, lines: &[u8], before: Option<u64>, _kept: bool) -> Result<Block, Fault> {
-        let mut block = Block::with_room(lines.len(), ENTRY_BYTES_MIN);
+        let mut block = self.spare.take(lines.len(), ENTRY_BYTES_MIN);
         block.before = before.unwrap_or(0) as u32;
         let mut last = block.before;
         // The document of the entries since the last end; 0 before the first entry.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::field::{BOM, Cursor, shown};
+use super::field::{BOM, Cursor, Fault, shown};
 use super::source::{HEAD_BYTES, file_name};
 use crate::error::{Error, Result};
 
@@ -130,6 +130,26 @@ pub(super) fn guess(path: &Path, head: &[u8]) -> Result<(Format, Evidence)> {
             Err(Error::data(path, 1, 1, message))
         }
     }
+}
+
+/// Refuses a file that is no text at all.
+///
+/// # Errors
+/// Status 65 at the first byte that no text holds.
+pub(super) fn refuse_binary(path: &Path, head: &[u8]) -> Result<()> {
+    let is_control = |byte: &u8| matches!(byte, 0..=8 | 14..=26 | 28..=31);
+    let nul = memchr::memchr(0, head);
+    let controls = head.iter().filter(|byte| is_control(byte)).count();
+    let at = match nul {
+        Some(at) => at,
+        None if controls * 10 > head.len() => head.iter().position(is_control).unwrap_or(0),
+        None => return Ok(()),
+    };
+    let message = format!(
+        "expected text, saw a binary file ({})",
+        shown(&head[at..=at])
+    );
+    Err(Fault::new(at, message).locate(path, head, 1))
 }
 
 /// What a line looks like.

@@ -9,8 +9,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::field::Fault;
-use super::share::{Gates, InOrder, Part, key_before, locked, pieces, spread_into};
+use super::share::{Gates, Part, key_before, pieces};
 use super::source::{Body, Region, Source};
+use super::spread::{InOrder, locked, spread_into};
 use super::stream::{Chunk, Stream};
 use crate::error::{Error, Result};
 
@@ -27,11 +28,6 @@ pub(super) trait LineFormat: Sync {
     /// True if the lines outside of the rank's part are read as well.
     fn reads_all(&self) -> bool {
         false
-    }
-
-    /// Size of the pieces that suit the format, given what the user asked for.
-    fn piece_bytes(&self, asked: usize) -> usize {
-        asked
     }
 
     /// Reads `lines`, whole lines all, of which the first follows a line with key `before`. `kept`
@@ -121,7 +117,7 @@ fn read_region<F: LineFormat>(
     let keep = gates.keep(lines, &(0..part.length()), None, &key);
     let mut work = Vec::new();
     for slice in slices(lines, keep, format.reads_all()) {
-        for range in pieces(lines, slice.range, format.piece_bytes(effort.piece_bytes)) {
+        for range in pieces(lines, slice.range, effort.piece_bytes) {
             work.push(Slice { range, ..slice });
         }
     }

@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use super::cache;
 use super::corpus::{Check, Corpus, Store, Totals};
 use super::docword::{Docword, ENTRIES_LINE, Header};
-use super::field::{Fault, shown};
 use super::fingerprint::SourceFile;
-use super::format::{CACHE_MAGIC, Evidence, Format, guess, names};
+use super::format::{CACHE_MAGIC, Evidence, Format, guess, names, refuse_binary};
 use super::lines::{Effort, read_lines};
 use super::pairs::{Lead, Pairs};
 use super::rows::Rows;
 use super::share::{Part, Share};
 use super::source::{Source, find};
-use super::text::{self, StopWords, Text};
+use super::text::{self, StopWords, Text, TextBlock};
 use super::vocabulary::{self, Vocabulary};
 use crate::error::{Error, Result};
 
@@ -60,12 +59,10 @@ pub fn load_corpus(paths: &[PathBuf], options: &CorpusOptions, share: Share) -> 
     let named = [&options.vocabulary, &options.stop_words];
     let aside: Vec<&Path> = named.into_iter().flatten().map(PathBuf::as_path).collect();
     let files = find(paths, &aside)?;
-    if let Some(file) = files
-        .iter()
-        .find(|file| *file == Path::new("-") && share.of > 1)
-    {
-        let message = "standard input cannot be shared by several ranks, name a file";
-        return Err(Error::Usage(format!("{}: {message}", file.display())));
+    let pipes = files.iter().filter(|file| *file == Path::new("-")).count();
+    if pipes > 1 || (pipes == 1 && share.of > 1) {
+        let message = "-: standard input can be read once and by one rank, name files";
+        return Err(Error::Usage(message.to_string()));
     }
     let opened = files
         .iter()
@@ -253,6 +250,13 @@ impl<'a> Loader<'a> {
         self.sources.iter().map(part).collect()
     }
 
+    /// Size of the text in the rank's parts, as far as it is known.
+    fn text_bytes(&self, parts: &[Part]) -> u64 {
+        let plain = self.sources.iter().zip(parts);
+        let plain = plain.filter(|(source, _)| !source.is_compressed());
+        plain.map(|(_, part)| part.bytes()).sum()
+    }
+
     /// The vocabulary given, else the one that lies beside each of the files, which must agree.
     fn names(&self, given: Option<Names>) -> Result<Option<Names>> {
         let mut found: Option<Names> = given;
@@ -286,14 +290,17 @@ impl<'a> Loader<'a> {
             .iter_mut()
             .map(read_header)
             .collect::<Result<Vec<Header>>>()?;
-        let mut rows = Rows::new();
+        let mut rows = Rows::new(self.text_bytes(&parts));
         let mut checks = Vec::new();
         for ((source, part), header) in self.sources.iter_mut().zip(&parts).zip(&headers) {
             let first = rows.entries();
             if !part.is_empty() {
                 let docword = Docword::new(header, named);
                 let mut done = None;
-                let mut sink = |block| done = Some(rows.append_numbered(&block, done));
+                let mut sink = |block| {
+                    done = Some(rows.append_numbered(&block, done));
+                    docword.spare.give(block);
+                };
                 let before = read_lines(source, header.end, part, &docword, effort, &mut sink)?;
                 if part.reaches_end() {
                     let done = done.or(before.map(|before| before as u32)).unwrap_or(0);
@@ -319,7 +326,7 @@ impl<'a> Loader<'a> {
         let names = self.names(given)?;
         let pairs = Pairs::new(lead, names.as_ref().map(|names| names.vocabulary.len()));
         let (parts, effort) = (self.parts(), self.effort());
-        let mut rows = Rows::new();
+        let mut rows = Rows::new(self.text_bytes(&parts));
         for (source, part) in self
             .sources
             .iter_mut()
@@ -327,7 +334,10 @@ impl<'a> Loader<'a> {
             .filter(|(_, part)| !part.is_empty())
         {
             let start = text::start(&source.head()?);
-            let mut sink = |block| rows.append(&block);
+            let mut sink = |block| {
+                rows.append(&block);
+                pairs.spare.give(block);
+            };
             read_lines(source, start, part, &pairs, effort, &mut sink)?;
         }
         let words = rows.words_end as usize;
@@ -338,38 +348,44 @@ impl<'a> Loader<'a> {
         let (stop_words, stop_file) = self.stop_words()?;
         let reads_all = given.is_none();
         let (parts, effort) = (self.parts(), self.effort());
-        let mut blocks = Vec::new();
+        let format = Text::new(reads_all);
+        let mut rows = Rows::new(self.text_bytes(&parts));
+        let mut runs = Vec::new();
         for (source, part) in self.sources.iter_mut().zip(&parts) {
             if !part.is_empty() || reads_all {
                 let start = text::start(&source.head()?);
-                let mut sink = |block| blocks.push(block);
-                read_lines(source, start, part, &Text { reads_all }, effort, &mut sink)?;
+                let mut sink = |block: TextBlock| {
+                    rows.append(&block.documents);
+                    runs.push((block.documents.ends.len(), block.interner));
+                    format.spare.give(block.documents);
+                };
+                read_lines(source, start, part, &format, effort, &mut sink)?;
             }
         }
+        let interners = format.finish();
         let path = self.sources[0].path().to_path_buf();
-        let names = match given {
-            Some(names) => names,
-            None => Names {
-                vocabulary: text::choose_vocabulary(
-                    &blocks,
-                    &stop_words,
-                    self.options.min_count,
-                    &path,
-                )?,
-                path,
-                file: None,
-            },
+        let (names, ids) = match given {
+            Some(names) => {
+                let ids = text::look_up(&interners, &names.vocabulary, &stop_words, &names.path)?;
+                (names, ids)
+            }
+            None => {
+                let min_count = self.options.min_count;
+                let (vocabulary, ids) =
+                    text::choose_vocabulary(&interners, &stop_words, min_count, &path)?;
+                let file = None;
+                (
+                    Names {
+                        vocabulary,
+                        path,
+                        file,
+                    },
+                    ids,
+                )
+            }
         };
-        let vocabulary = &names.vocabulary;
-        let blocks = text::number_words(
-            &blocks,
-            vocabulary,
-            &stop_words,
-            &names.path,
-            effort.threads,
-        )?;
-        let mut rows = Rows::new();
-        blocks.iter().for_each(|block| rows.append(block));
+        let words = names.vocabulary.len();
+        text::number_words(&mut rows, &runs, &ids, words, effort.threads);
         let mut corpus = corpus(rows, 0, Vec::new(), Some(names));
         corpus.sources.extend(stop_file);
         Ok(corpus)
@@ -425,34 +441,17 @@ fn corpus(rows: Rows, words: usize, checks: Vec<Check>, names: Option<Names>) ->
     }
 }
 
+/// Text that a pipe may hold, as far as the number of documents must be plausible for it.
+const PIPE_BYTES: u64 = 1 << 28;
+
 /// The header of a docword file.
 fn read_header(source: &mut Source) -> Result<Header> {
-    // Deflate packs at most a thousandfold; real counts pack less than a hundredfold.
+    // Lines of numbers pack less than a hundredfold. Of a pipe nothing is known.
     let expansion = if source.is_compressed() { 100 } else { 1 };
-    let bytes = source
-        .disk_bytes()
-        .map_or(u64::MAX, |bytes| bytes.saturating_mul(expansion));
+    let disk_bytes = source.disk_bytes().unwrap_or(PIPE_BYTES);
+    let bytes = disk_bytes.saturating_mul(expansion);
     let head = source.head()?;
     Header::read(&head, bytes).map_err(|fault| fault.locate(source.path(), &head, 1))
-}
-
-/// Refuses a file that is no text at all.
-fn refuse_binary(path: &Path, head: &[u8]) -> Result<()> {
-    let is_control = |byte: &u8| matches!(byte, 0..=8 | 14..=26 | 28..=31);
-    let nul = memchr::memchr(0, head);
-    let controls = head.iter().filter(|byte| is_control(byte)).count();
-    let at = match nul {
-        Some(at) => at,
-        None if controls * 10 > head.len() => {
-            head.iter().position(|byte| is_control(byte)).unwrap_or(0)
-        }
-        None => return Ok(()),
-    };
-    let message = format!(
-        "expected text, saw a binary file ({})",
-        shown(&head[at..=at])
-    );
-    Err(Fault::new(at, message).locate(path, head, 1))
 }
 
 /// The error of files of several formats.

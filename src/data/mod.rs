@@ -6,11 +6,14 @@
 //! | `mmap` | how to map a file |
 //! | `source` | where bytes come from: files, folders, pipes, compiled in |
 //! | `stream` | how to unpack `.gz` and `.zst` in chunks of whole lines |
-//! | `share` | which rank and which thread reads what |
+//! | `share` | which rank reads what |
+//! | `spread` | work over threads, results in order |
 //! | `lines` | how lines of any format are read in parallel |
 //! | `field` | numbers and tokens of a line, and the place of a fault |
 //! | `format` | the formats' names and looks |
-//! | `docword`, `pairs`, `text`, `words` | one format each; what a word of text is |
+//! | `docword`, `pairs`, `text` | one format each |
+//! | `words`, `scan` | what a word of text is; the same many bytes at a time |
+//! | `intern`, `bag` | words by number; the words of a document in order |
 //! | `rows`, `corpus`, `vocabulary` | documents in memory |
 //! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
 //! | `load` | from the user's paths to a corpus |
@@ -20,6 +23,7 @@
 mod mmap;
 mod field;
 mod share;
+mod spread;
 mod stream;
 mod source;
 mod lines;
@@ -29,6 +33,9 @@ mod rows;
 mod docword;
 mod pairs;
 mod words;
+mod intern;
+mod scan;
+mod bag;
 mod text;
 mod fingerprint;
 mod corpus;
@@ -37,8 +44,8 @@ mod cache_write;
 mod load;
 
 pub use cache_write::write_cache;
-pub use corpus::{Corpus, Tally, Totals, WORDS_MAX};
+pub use corpus::{Corpus, Tally, Totals};
 pub use format::Format;
 pub use load::{CorpusOptions, load_corpus, load_corpus_bytes};
 pub use share::Share;
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{Vocabulary, WORDS_MAX};

@@ -5,11 +5,11 @@
 //! comment. In both, line `n` is document `n`, so a blank line is an empty document; a word may
 //! stand in a line more than once, and then its counts add up.
 
-use super::corpus::WORDS_MAX;
 use super::field::{Cursor, Fault, Whole, shown, small_count, small_number};
 use super::lines::LineFormat;
-use super::rows::Block;
+use super::rows::{Block, Spare};
 use super::share::line_start;
+use super::vocabulary::WORDS_MAX;
 
 /// Bytes of the shortest pair, `1:1` and a blank.
 const PAIR_BYTES_MIN: usize = 4;
@@ -34,6 +34,8 @@ pub(super) struct Pairs {
     pairs: Whole,
     word: Whole,
     count: Whole,
+    /// Takes back the blocks.
+    pub(super) spare: Spare,
 }
 
 impl Pairs {
@@ -57,6 +59,7 @@ impl Pairs {
             pairs: Whole::new("the number of pairs", 0, WORDS_MAX),
             word: Whole::new("a word id", u64::from(base), u64::from(last)).because(why),
             count: Whole::new("a count", 1, u64::from(u32::MAX)),
+            spare: Spare::default(),
         }
     }
 
@@ -137,7 +140,7 @@ impl LineFormat for Pairs {
     type Block = Block;
 
     fn read(&self, lines: &[u8], _before: Option<u64>, _kept: bool) -> Result<Block, Fault> {
-        let mut block = Block::with_room(lines.len(), PAIR_BYTES_MIN);
+        let mut block = self.spare.take(lines.len(), PAIR_BYTES_MIN);
         let mut at = 0;
         while at < lines.len() {
             at = self.line(lines, at, &mut block)?;

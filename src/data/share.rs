@@ -1,4 +1,4 @@
-//! Who reads what: shares of ranks, cut at record boundaries, and work spread over threads.
+//! Which rank reads what: shares, cut at record boundaries.
 //!
 //! All files of a run are laid end to end by their size on disk, and rank `r` of `R` takes bytes
 //! `r/R` to `(r+1)/R` of that. In a plain file such a position is a byte of the text. In a
@@ -6,10 +6,7 @@
 //! interpolated: every rank unpacks the same chunks, so all agree, and none has to unpack the file
 //! twice to learn the length of its text.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::field::is_blank_line;
 
@@ -83,6 +80,14 @@ impl Part {
     /// True if the part goes to the end of the file.
     pub(super) fn reaches_end(&self) -> bool {
         self.end.is_none()
+    }
+
+    /// Size of the part on disk; 0 if it is not known.
+    pub(super) fn bytes(&self) -> u64 {
+        match (self.empty, self.length) {
+            (true, _) | (_, u64::MAX) => 0,
+            _ => self.end.unwrap_or(self.length).saturating_sub(self.start),
+        }
     }
 
     /// Size of the file on disk.
@@ -256,115 +261,6 @@ pub(super) fn pieces(lines: &[u8], range: Range<usize>, bytes: usize) -> Vec<Ran
     pieces
 }
 
-/// Hands results that arrive in any order to a sink in the order of their indices, from 0.
-pub(super) struct InOrder<T, E, F> {
-    sink: F,
-    /// Index of the result that the sink takes next.
-    next: usize,
-    /// Results that came before their turn.
-    waiting: BTreeMap<usize, T>,
-    /// The failure with the smallest index so far.
-    failure: Option<(usize, E)>,
-}
-
-impl<T, E, F: FnMut(T)> InOrder<T, E, F> {
-    /// Nothing has arrived yet.
-    pub(super) fn new(sink: F) -> InOrder<T, E, F> {
-        InOrder {
-            sink,
-            next: 0,
-            waiting: BTreeMap::new(),
-            failure: None,
-        }
-    }
-
-    /// Takes the result with this index.
-    pub(super) fn put(&mut self, index: usize, result: Result<T, E>) {
-        match result {
-            Ok(value) => {
-                self.waiting.insert(index, value);
-            }
-            Err(failure) => {
-                if self
-                    .failure
-                    .as_ref()
-                    .is_none_or(|(first, _)| index < *first)
-                {
-                    self.failure = Some((index, failure));
-                }
-            }
-        }
-        while let Some(value) = self.waiting.remove(&self.next) {
-            (self.sink)(value);
-            self.next += 1;
-        }
-    }
-
-    /// The first failure, if any.
-    pub(super) fn finish(self) -> Result<(), E> {
-        self.failure.map_or(Ok(()), |(_, failure)| Err(failure))
-    }
-}
-
-/// The value in a mutex, whatever became of other threads: a panic of theirs is passed on when they
-/// are joined.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs `work(0)` to `work(n - 1)` on up to `threads` threads and hands the results to `sink` in
-/// order, as soon as they can be.
-///
-/// # Errors
-/// The failure with the smallest index: indices are begun in order, and none is begun after a
-/// failure.
-pub(super) fn spread_into<T: Send, E: Send>(
-    threads: usize,
-    n: usize,
-    work: impl Fn(usize) -> Result<T, E> + Sync,
-    mut sink: impl FnMut(T) + Send,
-) -> Result<(), E> {
-    if threads <= 1 || n <= 1 {
-        return (0..n).try_for_each(|index| work(index).map(&mut sink));
-    }
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let results = Mutex::new(InOrder::new(sink));
-    let run = || {
-        while !failed.load(Ordering::Relaxed) {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= n {
-                break;
-            }
-            let result = work(index);
-            failed.fetch_or(result.is_err(), Ordering::Relaxed);
-            locked(&results).put(index, result);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads.min(n) {
-            scope.spawn(run);
-        }
-        run();
-    });
-    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.finish()
-}
-
-/// [`spread_into`] a list.
-///
-/// # Errors
-/// The failure with the smallest index.
-pub(super) fn spread<T: Send, E: Send>(
-    threads: usize,
-    n: usize,
-    work: impl Fn(usize) -> Result<T, E> + Sync,
-) -> Result<Vec<T>, E> {
-    let mut results = Vec::with_capacity(n);
-    spread_into(threads, n, work, |result| results.push(result))?;
-    Ok(results)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,22 +322,6 @@ mod tests {
                 }
             }
             assert_eq!(taken, lines);
-        }
-    }
-
-    #[test]
-    fn spread_keeps_the_order_and_reports_the_first_failure() {
-        for threads in 1..6 {
-            let doubled = spread(threads, 100, |index| Ok::<_, ()>(index * 2));
-            assert_eq!(
-                doubled,
-                Ok((0..100).map(|index| index * 2).collect::<Vec<_>>())
-            );
-            let failed = spread(threads, 100, |index| match index % 10 {
-                7 => Err(index),
-                _ => Ok(index),
-            });
-            assert_eq!(failed, Err(7));
         }
     }
 

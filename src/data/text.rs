@@ -11,20 +11,20 @@ use std::path::Path;
 
 use foldhash::fast::FixedState;
 
+use super::bag::Bag;
 use super::field::{BOM, Fault};
+use super::intern::{Interner, Key, list};
 use super::lines::LineFormat;
-use super::rows::Block;
-use super::share::spread;
+use super::rows::{Block, Rows, Spare};
+use super::scan::{WordSink, scan};
 use super::source::Source;
-use super::vocabulary::{Vocabulary, utf8};
+use super::spread::Pool;
+use super::vocabulary::{Vocabulary, WORDS_MAX, utf8};
 use super::words::for_each_word;
 use crate::error::{Error, Result};
 
-/// The id of words that are left out.
-const LEFT_OUT: u32 = u32::MAX;
-
-/// Words by name, hashed alike in every run.
-type Dictionary<V> = HashMap<Box<str>, V, FixedState>;
+/// Bytes of the shortest word and a blank.
+const WORD_BYTES_MIN: usize = 2;
 
 /// Stop words, as they occur in text.
 pub(super) type StopWords = HashSet<Box<str>, FixedState>;
@@ -46,22 +46,40 @@ pub(super) fn read_stop_words(source: &mut Source) -> Result<StopWords> {
     Ok(stop_words)
 }
 
-/// The documents of one file.
+/// The documents of some files.
 #[derive(Debug)]
 pub(super) struct Text {
     /// True if the words of lines outside of the rank's part are needed.
-    pub(super) reads_all: bool,
+    reads_all: bool,
+    /// The words so far, apart for each thread.
+    interners: Pool<Interner>,
+    /// Takes back the blocks.
+    pub(super) spare: Spare,
 }
 
-/// Some documents, and the words of some lines.
+impl Text {
+    /// Text of which no line is read yet.
+    pub(super) fn new(reads_all: bool) -> Text {
+        Text {
+            reads_all,
+            interners: Pool::new(),
+            spare: Spare::default(),
+        }
+    }
+
+    /// All words read.
+    pub(super) fn finish(self) -> Vec<Interner> {
+        self.interners.finish()
+    }
+}
+
+/// Some documents.
 #[derive(Debug)]
 pub(super) struct TextBlock {
-    /// The words of the documents, by number in `dictionary`.
-    tokens: Vec<u32>,
-    /// Where each document's tokens end.
-    ends: Vec<usize>,
-    /// The words of the lines, and how often each occurs.
-    dictionary: Vec<(Box<str>, u64)>,
+    /// Index of the interner that numbered the words.
+    pub(super) interner: usize,
+    /// The documents.
+    pub(super) documents: Block,
 }
 
 impl LineFormat for Text {
@@ -71,108 +89,108 @@ impl LineFormat for Text {
         self.reads_all
     }
 
-    fn piece_bytes(&self, asked: usize) -> usize {
-        // Each piece brings a dictionary of its own, which larger pieces make fewer of.
-        asked * 16
-    }
-
     fn read(&self, lines: &[u8], _before: Option<u64>, kept: bool) -> Result<TextBlock, Fault> {
         let text = utf8(lines)?;
-        let mut numbers: Dictionary<u32> = Dictionary::default();
-        let mut counts: Vec<u64> = Vec::new();
-        let mut block = TextBlock {
-            tokens: Vec::new(),
-            ends: Vec::new(),
-            dictionary: Vec::new(),
-        };
-        for line in text.split_inclusive('\n') {
-            for_each_word(line, |word| {
-                let number = match numbers.get(word) {
-                    Some(number) => *number,
-                    None => {
-                        let number = counts.len() as u32;
-                        numbers.insert(word.into(), number);
-                        counts.push(0);
-                        number
-                    }
-                };
-                counts[number as usize] += 1;
-                if kept {
-                    block.tokens.push(number);
-                }
-            });
-            if kept {
-                block.ends.push(block.tokens.len());
+        let bytes = if kept { lines.len() } else { 0 };
+        let documents = self.spare.take(bytes, WORD_BYTES_MIN);
+        let read = |number, interner: &mut Interner| {
+            let mut reader = Reader {
+                interner,
+                documents,
+                kept,
+            };
+            scan(text, &mut reader);
+            TextBlock {
+                interner: number,
+                documents: reader.documents.finish(),
             }
-        }
-        block.dictionary = in_order(numbers, &counts);
-        Ok(block)
+        };
+        Ok(self.interners.lend(Interner::new, read))
     }
 }
 
-/// The words by their numbers, with their counts.
-fn in_order(numbers: Dictionary<u32>, counts: &[u64]) -> Vec<(Box<str>, u64)> {
-    let mut words: Vec<(Box<str>, u32)> = numbers.into_iter().collect();
-    words.sort_unstable_by_key(|(_, number)| *number);
-    let count = |(word, number): (Box<str>, u32)| (word, counts[number as usize]);
-    words.into_iter().map(count).collect()
+/// Takes documents.
+struct Reader<'a> {
+    interner: &'a mut Interner,
+    documents: Block,
+    /// False if they are only read for their words.
+    kept: bool,
 }
 
-/// The words of all blocks that stay: no stop word, at least `min_count` times.
+impl WordSink for Reader<'_> {
+    #[inline(always)]
+    fn key(&mut self, key: Key) {
+        self.interner.add_key(key);
+    }
+
+    fn word(&mut self, word: &str) {
+        self.interner.add(word);
+    }
+
+    fn line_end(&mut self) {
+        let documents = self.kept.then_some(&mut self.documents);
+        self.interner.end_document(documents);
+    }
+}
+
+/// What the numbers of interners mean: for each of them, by number, the id; [`Vocabulary::len`] is
+/// the id of words that are left out.
+pub(super) type Ids = Vec<Vec<u32>>;
+
+/// All words that stay, no stop word and at least `min_count` times, become the vocabulary.
 ///
 /// # Errors
 /// Status 65 at `path` if no word stays, or more than petuum takes.
 pub(super) fn choose_vocabulary(
-    blocks: &[TextBlock],
+    interners: &[Interner],
     stop_words: &StopWords,
     min_count: u64,
     path: &Path,
-) -> Result<Vocabulary> {
-    let mut counts: Dictionary<u64> = Dictionary::default();
-    for (word, count) in blocks.iter().flat_map(|block| &block.dictionary) {
-        match counts.get_mut(word) {
-            Some(sum) => *sum += count,
-            None => {
-                counts.insert(word.clone(), *count);
+) -> Result<(Vocabulary, Ids)> {
+    let mut vocabulary = Vocabulary::default();
+    let mut ids: Ids = interners
+        .iter()
+        .map(|interner| vec![u32::MAX; interner.len()])
+        .collect();
+    let mut text = Vec::new();
+    for same in list(interners).chunk_by(|one, other| one.same(other)) {
+        let word = same[0].write(&mut text);
+        let count: u64 = same.iter().map(|word| word.count).sum();
+        if count >= min_count && !stop_words.contains(word) {
+            for word in same {
+                ids[word.interner][word.number as usize] = vocabulary.len() as u32;
             }
+            vocabulary.push(word);
         }
     }
-    let stays = |(word, count): &(Box<str>, u64)| *count >= min_count && !stop_words.contains(word);
-    let mut words: Vec<Box<str>> = counts
-        .into_iter()
-        .filter(stays)
-        .map(|(word, _)| word)
-        .collect();
-    words.sort_unstable();
-    if words.is_empty() {
+    if vocabulary.is_empty() {
         let message = "expected words, none is left after stop words and minimum count";
         return Err(Error::data(path, 0, 0, message));
     }
-    if words.len() as u64 > super::corpus::WORDS_MAX {
-        let message = format!(
-            "expected at most {} different words",
-            super::corpus::WORDS_MAX
-        );
+    if vocabulary.len() as u64 > WORDS_MAX {
+        let message = format!("expected at most {} different words", WORDS_MAX);
         return Err(Error::data(path, 0, 0, message));
     }
-    Ok(Vocabulary::new(words))
+    let left_out = vocabulary.len() as u32;
+    ids.iter_mut()
+        .flatten()
+        .for_each(|id| *id = left_out.min(*id));
+    Ok((vocabulary, ids))
 }
 
-/// Turns the blocks' words into ids of `vocabulary`; within a document, entries are in the order of
-/// ids.
+/// Looks all words up in a given vocabulary; stop words and others are left out.
 ///
 /// # Errors
 /// Status 65 at `path`, the vocabulary's file, if a word stands in it twice.
-pub(super) fn number_words(
-    blocks: &[TextBlock],
+pub(super) fn look_up(
+    interners: &[Interner],
     vocabulary: &Vocabulary,
     stop_words: &StopWords,
     path: &Path,
-    threads: usize,
-) -> Result<Vec<Block>> {
-    let mut ids: HashMap<&str, u32, FixedState> = HashMap::default();
+) -> Result<Ids> {
+    let mut known: HashMap<&str, u32, FixedState> = HashMap::default();
     for (id, word) in (0u32..).zip(vocabulary.iter()) {
-        if let Some(first) = ids.insert(word, id) {
+        if let Some(first) = known.insert(word, id) {
             let message = format!(
                 "expected another word, `{word}` stands in line {} too",
                 first + 1
@@ -180,36 +198,40 @@ pub(super) fn number_words(
             return Err(Error::data(path, u64::from(id) + 1, 1, message));
         }
     }
-    ids.retain(|word, _| !stop_words.contains(*word));
-    spread(
-        threads,
-        blocks.len(),
-        |index| Ok(blocks[index].number(&ids)),
-    )
+    known.retain(|word, _| !stop_words.contains(*word));
+    let left_out = vocabulary.len() as u32;
+    let mut ids: Ids = interners
+        .iter()
+        .map(|interner| vec![left_out; interner.len()])
+        .collect();
+    let mut text = Vec::new();
+    for word in list(interners) {
+        if let Some(id) = known.get(word.write(&mut text)) {
+            ids[word.interner][word.number as usize] = *id;
+        }
+    }
+    Ok(ids)
 }
 
-impl TextBlock {
-    /// The block with its words as `ids`.
-    fn number(&self, ids: &HashMap<&str, u32, FixedState>) -> Block {
-        let id = |(word, _): &(Box<str>, u64)| ids.get(&**word).copied().unwrap_or(LEFT_OUT);
-        let ids: Vec<u32> = self.dictionary.iter().map(id).collect();
-        let mut block = Block::default();
-        let mut words = Vec::new();
-        let mut start = 0;
-        for end in &self.ends {
-            let known = self.tokens[start..*end]
-                .iter()
-                .map(|number| ids[*number as usize]);
-            words.clear();
-            words.extend(known.filter(|id| *id != LEFT_OUT));
-            words.sort_unstable();
-            for run in words.chunk_by(|one, other| one == other) {
-                block.push(run[0], run.len() as u32);
-            }
-            block.end_document();
-            start = *end;
-        }
-        block.finish()
+/// Turns words by number into words by id; then the entries of each document are in the order of
+/// ids. `runs` tells of neighbouring documents how many they are and whose numbers they have.
+pub(super) fn number_words(
+    rows: &mut Rows,
+    runs: &[(usize, usize)],
+    ids: &Ids,
+    words: usize,
+    threads: usize,
+) {
+    let bags = Pool::new();
+    let lengths: Vec<usize> = runs.iter().map(|(documents, _)| *documents).collect();
+    rows.arrange(&lengths, threads, |index, run| {
+        let ids = &ids[runs[index].1];
+        let arrange = |bag: &mut Bag| run.for_each(|words, counts| bag.arrange(words, counts, ids));
+        bags.lend(|| Bag::new(words as u32), |_, bag| arrange(bag));
+    });
+    let left_out = |id: &u32| *id == words as u32;
+    if ids.iter().flatten().any(left_out) {
+        rows.drop_uncounted();
     }
 }
 

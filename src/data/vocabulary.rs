@@ -6,6 +6,10 @@ use super::field::{BOM, Fault, is_blank};
 use super::source::{Source, file_name};
 use crate::error::{Error, Result};
 
+/// The largest number of different words. Ids beyond it are refused as they are read, before
+/// anything is sized by them.
+pub const WORDS_MAX: u64 = 1 << 28;
+
 /// The words of a corpus, by id from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Vocabulary {
@@ -20,10 +24,15 @@ impl Vocabulary {
     pub fn new<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vocabulary {
         let mut vocabulary = Vocabulary::default();
         for word in words {
-            vocabulary.text.push_str(word.as_ref());
-            vocabulary.ends.push(vocabulary.text.len() as u64);
+            vocabulary.push(word.as_ref());
         }
         vocabulary
+    }
+
+    /// Adds a word with the next id.
+    pub(super) fn push(&mut self, word: &str) {
+        self.text.push_str(word);
+        self.ends.push(self.text.len() as u64);
     }
 
     /// A vocabulary from its parts, as a cache stores them; `None` if they do not fit together.
@@ -98,11 +107,14 @@ fn parse(bytes: &[u8]) -> Result<Vocabulary, Fault> {
             (false, Some(blank)) => {
                 return Err(Fault::new(blank, "expected a word, the line is blank"));
             }
+            (false, None) if vocabulary.len() as u64 == WORDS_MAX => {
+                return Err(Fault::new(
+                    at,
+                    format!("expected at most {WORDS_MAX} words"),
+                ));
+            }
             (false, None) => {
-                vocabulary
-                    .text
-                    .push_str(utf8(word).map_err(|fault| fault.shifted(at))?);
-                vocabulary.ends.push(vocabulary.text.len() as u64);
+                vocabulary.push(utf8(word).map_err(|fault| fault.shifted(at))?);
             }
         }
         at += line.len();

@@ -59,36 +59,14 @@ fn is_alone(c: char) -> bool {
 
 /// Calls `found` with each word of `text`, lower-cased, in order.
 pub(super) fn for_each_word(text: &str, mut found: impl FnMut(&str)) {
-    let bytes = text.as_bytes();
     let mut word = Word::default();
-    let mut at = 0;
-    while at < bytes.len() {
-        // Nearly all text is ASCII letters; the general way costs several times as much.
-        let letters = leading_letters(&bytes[at..]);
-        if letters > 0 {
-            word.push_letters(&text[at..at + letters]);
-            at += letters;
-        } else if matches!(bytes[at], b' ' | b'\n') {
-            word.end(&mut found);
-            at += 1;
-        } else if let Some(c) = text[at..].chars().next() {
-            word.push(c, &mut found);
-            at += c.len_utf8();
-        }
-    }
+    text.chars().for_each(|c| word.push(c, &mut found));
     word.end(&mut found);
-}
-
-/// Number of ASCII letters at the start.
-#[inline(always)]
-fn leading_letters(bytes: &[u8]) -> usize {
-    let end = bytes.iter().position(|byte| !byte.is_ascii_alphabetic());
-    end.unwrap_or(bytes.len())
 }
 
 /// The word being read.
 #[derive(Debug, Default)]
-struct Word {
+pub(super) struct Word {
     text: String,
     has_letter: bool,
     /// A joiner that counts if a letter or digit follows.
@@ -96,18 +74,7 @@ struct Word {
 }
 
 impl Word {
-    /// Takes some ASCII letters.
-    #[inline(always)]
-    fn push_letters(&mut self, letters: &str) {
-        self.push_joiner();
-        let start = self.text.len();
-        self.text.push_str(letters);
-        self.text[start..].make_ascii_lowercase();
-        self.has_letter = true;
-    }
-
     /// Takes the joiner before what follows.
-    #[inline(always)]
     fn push_joiner(&mut self) {
         if let Some(joiner) = self.joiner.take() {
             self.text.push(joiner);
@@ -115,7 +82,7 @@ impl Word {
     }
 
     /// Takes any character.
-    fn push(&mut self, c: char, found: &mut impl FnMut(&str)) {
+    pub(super) fn push(&mut self, c: char, found: &mut impl FnMut(&str)) {
         match Class::of(c) {
             class @ (Class::Letter | Class::Digit) => {
                 self.push_joiner();
@@ -135,8 +102,7 @@ impl Word {
     }
 
     /// Ends the word, if there is one.
-    #[inline(always)]
-    fn end(&mut self, found: &mut impl FnMut(&str)) {
+    pub(super) fn end(&mut self, found: &mut impl FnMut(&str)) {
         if self.has_letter {
             found(&self.text);
         }

@@ -15,9 +15,6 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::wire::message::{Clock, Rank};
 
-/// Verdicts kept for workers that lag behind; more than any staleness that makes sense.
-const VERDICTS_KEPT: usize = 1 << 16;
-
 /// What rank 0 decided after a clock.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Verdict {
@@ -29,7 +26,8 @@ pub(super) struct Verdict {
 
 struct State {
     failure: Option<Error>,
-    verdicts: BTreeMap<Clock, Verdict>,
+    /// Verdicts, each with the number of workers here that have not taken it yet.
+    verdicts: BTreeMap<Clock, (usize, Verdict)>,
     /// The earliest stop that any verdict so far demands.
     last: Clock,
     /// Parts of gathers on rank 0, by number; one slot per rank.
@@ -38,18 +36,32 @@ struct State {
     gathered: BTreeMap<u64, Vec<Bytes>>,
 }
 
+impl State {
+    fn take_verdict(&mut self, clock: Clock) -> Option<Verdict> {
+        let (left, verdict) = self.verdicts.get_mut(&clock)?;
+        *left -= 1;
+        if *left > 0 {
+            return Some(verdict.clone());
+        }
+        self.verdicts.remove(&clock).map(|(_, verdict)| verdict)
+    }
+}
+
 /// The board of one rank.
 pub(super) struct Board {
     ranks: usize,
+    /// Workers on this rank: each takes each verdict once.
+    workers: usize,
     generation: AtomicU64,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Board {
-    pub(super) fn new(ranks: u32) -> Board {
+    pub(super) fn new(ranks: u32, workers: usize) -> Board {
         Board {
             ranks: ranks as usize,
+            workers,
             generation: AtomicU64::new(0),
             state: Mutex::new(State {
                 failure: None,
@@ -141,22 +153,19 @@ impl Board {
     pub(super) fn post_verdict(&self, clock: Clock, verdict: Verdict) {
         let mut state = self.lock();
         state.last = state.last.min(verdict.last);
-        state.verdicts.insert(clock, verdict);
-        // Nobody looks back further than the staleness bound; old verdicts are forgotten in time.
-        if state.verdicts.len() > VERDICTS_KEPT {
-            state.verdicts.pop_first();
-        }
+        state.verdicts.insert(clock, (self.workers, verdict));
         self.changed(state);
     }
 
-    /// The verdict on `clock`, waiting for it.
-    pub(super) fn verdict(&self, clock: Clock) -> Result<Verdict> {
-        self.wait_state(|state| state.verdicts.get(&clock).cloned())
+    /// The verdict on `clock`, waiting for it. Each worker takes each verdict once; then it is
+    /// forgotten.
+    pub(super) fn take_verdict(&self, clock: Clock) -> Result<Verdict> {
+        self.wait_state(|state| state.take_verdict(clock))
     }
 
-    /// The verdict on `clock`, if it is there.
-    pub(super) fn try_verdict(&self, clock: Clock) -> Option<Verdict> {
-        self.lock().verdicts.get(&clock).cloned()
+    /// The verdict on `clock`, if it is there; see [`Board::take_verdict`].
+    pub(super) fn try_take_verdict(&self, clock: Clock) -> Option<Verdict> {
+        self.lock().take_verdict(clock)
     }
 
     /// The earliest stop that any verdict so far demands.

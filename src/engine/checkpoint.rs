@@ -15,12 +15,15 @@ use super::link::Link;
 use super::program::Program;
 use super::settings::Settings;
 
+/// A worker and what it must remember.
+type State = (WorkerId, Vec<Tensor>);
+
 /// Collects the states of a rank's workers; the last one to hand in writes the rank's file.
 pub(super) struct Checkpoints<'a> {
     folder: &'a Folder,
     rank: Rank,
     workers: usize,
-    pending: Mutex<BTreeMap<Clock, Vec<(WorkerId, Vec<Tensor>)>>>,
+    pending: Mutex<BTreeMap<Clock, Vec<State>>>,
 }
 
 impl<'a> Checkpoints<'a> {

@@ -1,8 +1,10 @@
 //! From settings to a connected rank: who am I, who are the others, do we agree.
 
 use std::fs;
-use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -52,6 +54,7 @@ pub(super) fn connect(
     control: Option<&Control>,
     stdout: &mut dyn Write,
     notes: &Notes,
+    interrupt: Arc<AtomicUsize>,
 ) -> Result<Connection> {
     let Some(path) = &settings.hosts else {
         let workers = settings.workers.unwrap_or_else(cores);
@@ -105,16 +108,17 @@ pub(super) fn connect(
     setup.workers = workers;
     setup.options = format!("{}hosts {}\n", settings.canonical, hosts.canonical());
     setup.deadline = Duration::from_secs_f64(settings.connect_timeout);
+    setup.interrupt = interrupt;
     match control {
         Some(control) => {
-            let listener = listen(me, if me.port_given { me.port } else { 0 })?;
+            let listener = listen(lines, me, if me.port_given { me.port } else { 0 })?;
             setup.hosts = control.exchange_ports(local_port(&listener)?, stdout)?;
             setup.listener = Some(listener);
             setup.secret = control.secret().to_vec();
             setup.run_id = control.run_id();
         }
         None => {
-            setup.listener = Some(listen(me, me.port)?);
+            setup.listener = Some(listen(lines, me, me.port)?);
             setup.secret = read_secret(settings)?.unwrap_or_else(|| {
                 notes.warning(OPEN_RUN);
                 Vec::new()
@@ -144,19 +148,33 @@ fn cores() -> u32 {
     available_parallelism().map_or(1, |cores| cores.get() as u32)
 }
 
-/// Opens this rank's port: on the loopback only if the hosts file says so.
-fn listen(me: &Host, port: u16) -> Result<TcpListener> {
+/// Opens this rank's port. On the loopback alone if all hosts are this machine; otherwise on every
+/// address, because the others may know this machine by another one than it does itself: on many
+/// systems its own name stands for 127.0.1.1.
+fn listen(hosts: &[Host], me: &Host, port: u16) -> Result<TcpListener> {
     let loopback = (me.name.as_str(), port)
         .to_socket_addrs()
         .ok()
-        .and_then(|mut addresses| {
-            addresses
-                .find(|address| address.ip().is_loopback())
-                .map(|address| address.ip())
-        });
-    let ip = loopback.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    TcpListener::bind(SocketAddr::new(ip, port))
-        .map_err(|error| Error::Unavailable(format!("{me}: cannot listen on port {port}: {error}")))
+        .and_then(|mut addresses| addresses.find(|address| address.ip().is_loopback()))
+        .filter(|_| hosts.iter().all(Host::is_local));
+    let bound = match loopback {
+        Some(address) => TcpListener::bind(address),
+        None => {
+            TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).or_else(|error| match error.kind() {
+                io::ErrorKind::AddrInUse => Err(error),
+                _ => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)),
+            })
+        }
+    };
+    bound.map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "it is taken: is another run still on? If not, give the line another port".into()
+            }
+            _ => error.to_string(),
+        };
+        Error::Unavailable(format!("{me}: cannot listen on port {port}: {why}"))
+    })
 }
 
 fn local_port(listener: &TcpListener) -> Result<u16> {

@@ -7,6 +7,7 @@
 //! rank -> launcher   port N                      then nothing but records (rank 0)
 //! launcher -> rank   hosts HOST:PORT HOST:PORT ..
 //!                    interrupt SIGNAL            when the launcher is interrupted
+//!                    failed STATUS               when another rank has ended, badly
 //! ```
 //!
 //! The end of stdin tells a rank that its launcher is gone, however it went.
@@ -37,6 +38,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     interrupt: AtomicU8,
+    failed: AtomicU8,
     orphaned: AtomicBool,
 }
 
@@ -93,6 +95,15 @@ impl Control {
         }
     }
 
+    /// The status with which another rank has ended the run. That rank, or the launcher, has told
+    /// the user why.
+    pub(super) fn failed(&self) -> Option<u8> {
+        match self.0.state.failed.load(Ordering::Acquire) {
+            0 => None,
+            status => Some(status),
+        }
+    }
+
     /// True once the launcher is gone.
     pub(super) fn orphaned(&self) -> bool {
         self.0.state.orphaned.load(Ordering::Acquire)
@@ -136,6 +147,10 @@ fn listen(hosts: &Sender<Vec<String>>, state: &State) {
                 let signal = words.next().and_then(|word| word.parse().ok()).unwrap_or(2);
                 state.interrupt.store(signal, Ordering::Release);
             }
+            Some("failed") => {
+                let status = words.next().and_then(|word| word.parse().ok()).unwrap_or(1);
+                state.failed.store(status, Ordering::Release);
+            }
             _ => {}
         }
     }
@@ -148,7 +163,7 @@ pub(super) fn to_hex(bytes: &[u8]) -> String {
 }
 
 fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.is_ascii() || digits.len() % 2 != 0 {
+    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
         return None;
     }
     (0..digits.len())

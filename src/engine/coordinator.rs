@@ -3,20 +3,17 @@
 //! It runs beside the workers, so an objective costs them nothing: they hand in their share of a
 //! clock and go on as far as the staleness bound lets them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
 
 use crate::error::{Error, Result};
-use crate::report::{Notes, Record, Recorder};
+use crate::report::{Record, Recorder};
 use crate::snapshot::checkpoint::Elapsed;
 use crate::wire::message::{Clock, ClockStats, Message, Payload, Portable, Rank, WorkerId};
 
 use super::board::Verdict;
-use super::checkpoint::{Checkpoints, Resumed};
-use super::link::Link;
-use super::plan::Plan;
 use super::program::{Objective, Program};
-use super::settings::Settings;
+use super::rank::Session;
 
 /// What the coordinator hears.
 pub(super) enum Input {
@@ -100,19 +97,23 @@ struct Interval {
     staleness_counts: Vec<u64>,
 }
 
+/// A checkpoint that is due, or may be if its clock turns out to be the last.
+#[derive(Default)]
+struct Progress {
+    /// The ranks whose parts are on disk.
+    written: BTreeSet<Rank>,
+    /// Once the clock is folded: the times and the number of records until then. The workers may be
+    /// further by the time the last part is there.
+    folded: Option<(Elapsed, usize)>,
+}
+
+/// Folds, records and decides; see the module.
 pub(super) struct Coordinator<'a, P: Program> {
-    pub(super) program: &'a P,
-    pub(super) link: &'a Link,
-    pub(super) plan: &'a Plan,
-    pub(super) settings: &'a Settings,
-    pub(super) notes: &'a Notes,
-    pub(super) recorder: &'a mut Recorder,
-    pub(super) written: Option<&'a Checkpoints<'a>>,
-    /// The run that this one goes on from.
-    pub(super) before: &'a Resumed,
+    session: &'a Session<'a, P>,
+    recorder: &'a mut Recorder,
     pending: BTreeMap<Clock, Vec<Option<Report>>>,
     finals: Vec<Option<Report>>,
-    checkpoints: BTreeMap<Clock, Vec<bool>>,
+    checkpoints: BTreeMap<Clock, Progress>,
     interval: Interval,
     previous: Option<f64>,
     /// Times until the clock folded last.
@@ -126,32 +127,23 @@ pub(super) struct Coordinator<'a, P: Program> {
 }
 
 impl<'a, P: Program> Coordinator<'a, P> {
-    pub(super) fn new(
-        program: &'a P,
-        link: &'a Link,
-        plan: &'a Plan,
-        settings: &'a Settings,
-        notes: &'a Notes,
-        recorder: &'a mut Recorder,
-        written: Option<&'a Checkpoints<'a>>,
-        before: &'a Resumed,
-    ) -> Self {
-        let workers = link.world.workers() as usize;
-        Coordinator {
-            program,
+    pub(super) fn new(session: &'a Session<'a, P>, recorder: &'a mut Recorder) -> Self {
+        let Session {
             link,
             plan,
-            settings,
-            notes,
+            resumed,
+            ..
+        } = session;
+        let workers = link.world.workers() as usize;
+        Coordinator {
+            session,
             recorder,
-            written,
-            before,
             pending: BTreeMap::new(),
             finals: (0..workers).map(|_| None).collect(),
             checkpoints: BTreeMap::new(),
             interval: Interval::default(),
             previous: None,
-            elapsed: before.elapsed,
+            elapsed: resumed.elapsed,
             recorded: None,
             next: plan.from,
             last: plan.clocks.map_or(Clock::MAX, |clocks| clocks - 1),
@@ -176,31 +168,22 @@ impl<'a, P: Program> Coordinator<'a, P> {
                 Ok(Input::Failed) | Err(_) => return Err(self.failure()),
             }
         }
+        // Every rank told of its last checkpoint before its workers told of their end. What is still
+        // incomplete is of workers that ended after different clocks: there is no such checkpoint.
         self.record_scattered_end()?;
         Ok(self.ending)
     }
 
-    /// After the workers' end: waits until the checkpoints that are under way are complete.
-    pub(super) fn finish_checkpoints(&mut self, inputs: &Receiver<Input>) -> Result<()> {
-        while !self.checkpoints.is_empty() {
-            match inputs.recv() {
-                Ok(Input::Checkpointed { rank, clock }) => self.checkpointed(rank, clock)?,
-                Ok(Input::Failed) | Err(_) => return Err(self.failure()),
-                Ok(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     fn failure(&self) -> Error {
-        self.link
+        self.session
+            .link
             .board
             .failure()
             .unwrap_or_else(|| Error::Bug("the workers vanished".into()))
     }
 
     fn take(&mut self, report: Report) -> Result<()> {
-        let workers = self.link.world.workers() as usize;
+        let workers = self.session.link.world.workers() as usize;
         let (clock, worker) = (report.clock, report.worker as usize);
         let reports = self
             .pending
@@ -215,23 +198,22 @@ impl<'a, P: Program> Coordinator<'a, P> {
     }
 
     fn fold(&mut self, clock: Clock, mut reports: Vec<Report>) -> Result<()> {
-        if self.plan.checkpoints(clock) {
-            self.expect_checkpoint(clock);
-        }
         let partials = take_partials::<P>(&mut reports)?;
         self.account(&reports);
         let mut update = None;
         if let Some(partials) = partials {
-            if self.plan.evaluates(clock) || clock == self.last {
-                let objective = self.program.objective(&partials)?;
+            if self.session.plan.evaluates(clock) || clock == self.last {
+                let objective = self.session.program.objective(&partials)?;
                 self.record(clock, &objective, &reports)?;
             }
             update = self
+                .session
                 .program
                 .pull(clock, &partials)?
                 .map(|update| encode(&update));
         }
         if self
+            .session
             .settings
             .time_limit
             .is_some_and(|limit| self.elapsed.seconds >= limit)
@@ -242,15 +224,21 @@ impl<'a, P: Program> Coordinator<'a, P> {
             last: self.last,
             update,
         };
-        self.link.broadcast(|| Message::Verdict {
+        self.session.link.broadcast(|| Message::Verdict {
             clock,
             last: verdict.last,
             update: verdict.update.clone(),
         });
-        self.link.board.post_verdict(clock, verdict);
+        self.session.link.board.post_verdict(clock, verdict);
         self.next = clock + 1;
-        self.notes
-            .progress(clock + 1, self.plan.clocks, self.previous);
+        if self.session.checkpoints.is_some() {
+            let folded = Some((self.elapsed, self.recorder.records().len()));
+            self.progress_of(clock).folded = folded;
+            self.complete_checkpoint(clock)?;
+        }
+        self.session
+            .notes
+            .progress(clock + 1, self.session.plan.clocks, self.previous);
         Ok(())
     }
 
@@ -268,7 +256,7 @@ impl<'a, P: Program> Coordinator<'a, P> {
         let Elapsed {
             seconds: s,
             wait_seconds: w,
-        } = self.before.elapsed;
+        } = self.session.resumed.elapsed;
         let wait_seconds = w + waited / reports.len().max(1) as f64;
         self.elapsed = Elapsed {
             seconds: s + seconds,
@@ -306,15 +294,15 @@ impl<'a, P: Program> Coordinator<'a, P> {
 
     fn bytes(&self, reports: &[Report]) -> [u64; 2] {
         let mut total = [0; 2];
-        for rank in 0..self.link.world.ranks() {
-            let local = self.link.world.local(rank);
+        for rank in 0..self.session.link.world.ranks() {
+            let local = self.session.link.world.local(rank);
             let of_rank = reports
                 .iter()
                 .filter(|report| local.contains(&report.worker));
             let newest = of_rank.map(|report| report.bytes).max().unwrap_or_default();
             total = [total[0] + newest[0], total[1] + newest[1]];
         }
-        if let Some(last) = self.before.records.last() {
+        if let Some(last) = self.session.resumed.records.last() {
             total = [total[0] + last.bytes_sent, total[1] + last.bytes_received];
         }
         total
@@ -324,7 +312,7 @@ impl<'a, P: Program> Coordinator<'a, P> {
         if value.is_finite() {
             return Ok(());
         }
-        let remedy = match (&self.settings.checkpoint, self.last_checkpoint) {
+        let remedy = match (&self.session.settings.checkpoint, self.last_checkpoint) {
             (Some(folder), Some(good)) => {
                 format!(
                     "; the last good checkpoint is clock {} in {}",
@@ -335,21 +323,21 @@ impl<'a, P: Program> Coordinator<'a, P> {
             _ => String::new(),
         };
         Err(Error::Diverged(format!(
-            "diverged: the objective is {value} after clock {}{remedy}; try a smaller \
-             --learning-rate or --staleness, or --consistency bsp",
+            "diverged: the objective is {value} after clock {}{remedy}; try less \
+             extreme options, a smaller --staleness or --consistency bsp",
             clock + 1
         )))
     }
 
     fn reached(&self, value: f64) -> bool {
-        let good_enough = self.settings.target.is_some_and(|target| {
-            if self.program.maximises() {
+        let good_enough = self.session.settings.target.is_some_and(|target| {
+            if self.session.program.maximises() {
                 value >= target
             } else {
                 value <= target
             }
         });
-        let settled = match (self.settings.tolerance, self.previous) {
+        let settled = match (self.session.settings.tolerance, self.previous) {
             (Some(tolerance), Some(previous)) => {
                 (value - previous).abs() <= tolerance * previous.abs().max(f64::MIN_POSITIVE)
             }
@@ -359,13 +347,14 @@ impl<'a, P: Program> Coordinator<'a, P> {
     }
 
     fn stop(&mut self, clock: Clock) {
-        self.last = self.last.min(self.plan.last_after(clock));
+        self.last = self.last.min(self.session.plan.last_after(clock));
     }
 
     fn interrupted(&mut self, signal: u8) {
         if self.ending == Ending::Done {
             self.ending = Ending::Interrupted(signal);
-            self.notes
+            self.session
+                .notes
                 .note("interrupted: finishing the clock, then saving; once more ends at once");
             self.stop(self.next);
         }
@@ -382,32 +371,39 @@ impl<'a, P: Program> Coordinator<'a, P> {
         }
         if let Some(partials) = take_partials::<P>(&mut reports)? {
             self.account(&reports);
-            let objective = self.program.objective(&partials)?;
+            let objective = self.session.program.objective(&partials)?;
             self.record(clock, &objective, &reports)?;
         }
         Ok(())
     }
 
-    fn expect_checkpoint(&mut self, clock: Clock) {
-        let ranks = self.link.world.ranks() as usize;
-        self.checkpoints
-            .entry(clock)
-            .or_insert_with(|| vec![false; ranks]);
+    fn progress_of(&mut self, clock: Clock) -> &mut Progress {
+        self.checkpoints.entry(clock).or_default()
     }
 
     fn checkpointed(&mut self, rank: Rank, clock: Clock) -> Result<()> {
-        self.expect_checkpoint(clock);
-        let Some(done) = self.checkpoints.get_mut(&clock) else {
+        self.progress_of(clock).written.insert(rank);
+        self.complete_checkpoint(clock)
+    }
+
+    /// Completes the checkpoint after `clock` if nothing of it is missing any more.
+    fn complete_checkpoint(&mut self, clock: Clock) -> Result<()> {
+        let ranks = self.session.link.world.ranks() as usize;
+        let (Some(progress), Some(checkpoints)) =
+            (self.checkpoints.get(&clock), &self.session.checkpoints)
+        else {
             return Ok(());
         };
-        done[rank as usize] = true;
-        if done.iter().all(|done| *done)
-            && let Some(checkpoints) = self.written
-        {
-            checkpoints.complete(clock, self.elapsed, self.recorder.records())?;
-            self.checkpoints.remove(&clock);
-            self.last_checkpoint = Some(clock);
+        let Some((elapsed, records)) = progress.folded else {
+            return Ok(());
+        };
+        if progress.written.len() < ranks {
+            return Ok(());
         }
+        let records = &self.recorder.records()[..records];
+        checkpoints.complete(clock, elapsed, records)?;
+        self.checkpoints = self.checkpoints.split_off(&(clock + 1));
+        self.last_checkpoint = Some(clock);
         Ok(())
     }
 }

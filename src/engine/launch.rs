@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write, copy, sink};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,15 +24,19 @@ use super::settings::Settings;
 
 /// How often the launcher looks at its children.
 const WATCH: Duration = Duration::from_millis(20);
-/// How long the others may go on after one rank has failed: longer than a silent peer takes to be
-/// noticed.
-const FAILED_RUN: Duration = Duration::from_secs(14);
+/// How long the others may go on after one rank has failed. They are told at once, by the rank itself
+/// or by the launcher: only a frozen one is still there then.
+const FAILED_RUN: Duration = Duration::from_secs(4);
 /// How long the last rank may go on after the others: only a frozen one needs it.
 const LAST_RANK: Duration = Duration::from_secs(2);
+/// How often the launcher looks whether the last records are out.
+const PASSING: Duration = Duration::from_millis(1);
+/// How long a failed run waits for whoever reads its records.
+const LAST_RECORDS: Duration = Duration::from_secs(1);
 
 /// Runs the same command as every rank of `settings.hosts`, on this machine.
 pub fn launch(settings: &Settings, io: Io) -> Result<()> {
-    let interrupt = Interrupt::install()?;
+    let interrupt = Interrupt::patient()?;
     let path = settings
         .hosts
         .as_deref()
@@ -40,27 +44,14 @@ pub fn launch(settings: &Settings, io: Io) -> Result<()> {
     let hosts = Hosts::read(path)?;
     let hosts = hosts.lines();
     refuse_remote(path, hosts)?;
-    let mut ranks = Ranks(Vec::new());
-    for rank in 0..hosts.len() {
-        ranks.0.push(Launched::start(rank, &hosts[rank])?);
-    }
-    let mut stdout = Some(io.stdout);
     let secret = read_secret(settings)?;
-    let introductions = ranks.introduce(secret)?;
-    let ports = introductions.into_iter().zip(&mut ranks.0).enumerate();
-    let mut addresses = Vec::new();
-    for (rank, (introduction, launched)) in ports {
-        let Some((port, records)) = introduction else {
-            continue;
-        };
-        addresses.push(format!("{}:{port}", hosts[rank].name));
-        let writer = if rank == 0 { stdout.take() } else { None };
-        launched.passing = Some(thread::spawn(move || pass_records(records, writer)));
+    let mut ranks = Ranks::new(io.stdout);
+    for (rank, host) in hosts.iter().enumerate() {
+        ranks.launched.push(Launched::start(rank, host)?);
     }
-    if addresses.len() == hosts.len() {
-        ranks.tell(&format!("hosts {}\n", addresses.join(" ")));
-    }
-    ranks.wait(hosts, &interrupt)
+    ranks.introduce(secret)?;
+    let deadline = Instant::now() + Duration::from_secs_f64(settings.connect_timeout);
+    ranks.wait(hosts, &interrupt, deadline)
 }
 
 fn refuse_remote(path: &std::path::Path, hosts: &[Host]) -> Result<()> {
@@ -84,16 +75,28 @@ fn refuse_remote(path: &std::path::Path, hosts: &[Host]) -> Result<()> {
 }
 
 /// The children; whatever happens to the launcher, dropping them leaves none behind.
-struct Ranks(Vec<Launched>);
+struct Ranks {
+    launched: Vec<Launched>,
+    /// Where rank 0's records go, until rank 0 is there.
+    stdout: Option<Box<dyn Write + Send>>,
+    /// What comes on each rank's stdout first: its port.
+    introductions: (Sender<Introduced>, Receiver<Introduced>),
+    /// The ranks know each other's ports.
+    acquainted: bool,
+}
 
 struct Launched {
     child: Child,
     stdin: Option<ChildStdin>,
+    port: Option<u16>,
     passing: Option<thread::JoinHandle<()>>,
     ended: Option<ExitStatus>,
 }
 
+/// A rank's port, and the records that follow; None from a rank that ends instead.
 type Introduction = Option<(u16, BufReader<ChildStdout>)>;
+/// A rank and how it introduces itself.
+type Introduced = (usize, Introduction);
 
 impl Launched {
     fn start(rank: usize, host: &Host) -> Result<Launched> {
@@ -113,6 +116,7 @@ impl Launched {
         Ok(Launched {
             child,
             stdin,
+            port: None,
             passing: None,
             ended: None,
         })
@@ -135,17 +139,30 @@ impl Launched {
         }
         self.ended.is_some()
     }
+
+    fn has_failed(&self) -> bool {
+        self.ended.is_some_and(|status| !status.success())
+    }
 }
 
 impl Ranks {
+    fn new(stdout: Box<dyn Write + Send>) -> Ranks {
+        Ranks {
+            launched: Vec::new(),
+            stdout: Some(stdout),
+            introductions: channel(),
+            acquainted: false,
+        }
+    }
+
     fn tell(&mut self, line: &str) {
-        for rank in &mut self.0 {
+        for rank in &mut self.launched {
             rank.tell(line);
         }
     }
 
-    /// Hands out the secret and collects the ports; None for a child that ends instead.
-    fn introduce(&mut self, secret: Option<Vec<u8>>) -> Result<Vec<Introduction>> {
+    /// Hands out the secret and listens for the ports.
+    fn introduce(&mut self, secret: Option<Vec<u8>>) -> Result<()> {
         let (mut fresh, mut run_id) = ([0; 32], [0; 16]);
         let random = getrandom::fill(&mut fresh).and_then(|()| getrandom::fill(&mut run_id));
         random.map_err(|error| Error::Other(format!("no randomness for a secret: {error}")))?;
@@ -155,44 +172,68 @@ impl Ranks {
             to_hex(&secret),
             to_hex(&run_id)
         ));
-        let waiting: Vec<Receiver<Introduction>> = self
-            .0
-            .iter_mut()
-            .filter_map(|rank| rank.child.stdout.take())
-            .map(|stdout| {
-                let (sender, receiver) = channel();
-                thread::spawn(move || drop(sender.send(read_port(stdout))));
-                receiver
-            })
-            .collect();
-        Ok(waiting
-            .into_iter()
-            .map(|port| port.recv().ok().flatten())
-            .collect())
+        for (rank, launched) in self.launched.iter_mut().enumerate() {
+            if let Some(stdout) = launched.child.stdout.take() {
+                let sender = self.introductions.0.clone();
+                thread::spawn(move || drop(sender.send((rank, read_port(stdout)))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the ports that have come; once all are there, every rank learns them.
+    fn acquaint(&mut self, hosts: &[Host]) {
+        while let Ok((rank, introduction)) = self.introductions.1.try_recv() {
+            // A rank that ends instead tells why itself.
+            let Some((port, records)) = introduction else {
+                continue;
+            };
+            let writer = if rank == 0 { self.stdout.take() } else { None };
+            let launched = &mut self.launched[rank];
+            launched.port = Some(port);
+            launched.passing = Some(thread::spawn(move || pass_records(records, writer)));
+        }
+        let ports: Option<Vec<u16>> = self.launched.iter().map(|rank| rank.port).collect();
+        if let Some(ports) = ports.filter(|_| !self.acquainted) {
+            self.acquainted = true;
+            let addresses = hosts.iter().zip(ports);
+            let addresses: Vec<String> = addresses
+                .map(|(host, port)| format!("{}:{port}", host.name))
+                .collect();
+            self.tell(&format!("hosts {}\n", addresses.join(" ")));
+        }
     }
 
     /// Sees every rank to its end and returns the root cause of a failure.
-    fn wait(mut self, hosts: &[Host], interrupt: &Interrupt) -> Result<()> {
+    fn wait(mut self, hosts: &[Host], interrupt: &Interrupt, deadline: Instant) -> Result<()> {
         let mut told = false;
         let mut root: Option<(Instant, usize)> = None;
         let mut last: Option<Instant> = None;
         loop {
-            if let Some(signal) = interrupt.signal()
-                && !told
-            {
+            self.acquaint(hosts);
+            if let Some(signal) = interrupt.take() {
+                if told {
+                    // The second one: dropping the ranks kills them.
+                    return Err(Error::Interrupted { signal });
+                }
                 told = true;
                 self.tell(&format!("interrupt {signal}\n"));
             }
             let mut running = 0;
-            for (rank, launched) in self.0.iter_mut().enumerate() {
-                if !launched.has_ended() {
+            for rank in 0..self.launched.len() {
+                if !self.launched[rank].has_ended() {
                     running += 1;
-                } else if launched.ended.is_some_and(|status| !status.success()) && root.is_none() {
+                } else if root.is_none() && self.launched[rank].has_failed() {
                     root = Some((Instant::now(), rank));
+                    let status = self.describe(rank, hosts).status();
+                    self.tell(&format!("failed {status}\n"));
                 }
             }
             if running == 0 {
                 break;
+            }
+            if !self.acquainted && root.is_none() && Instant::now() > deadline {
+                return Err(self.mute(hosts));
             }
             let failing = root.is_some_and(|(since, _)| since.elapsed() > FAILED_RUN);
             if running == 1 && root.is_some() {
@@ -203,22 +244,44 @@ impl Ranks {
             }
             thread::sleep(WATCH);
         }
-        self.finish_passing();
+        self.finish_passing(root.is_some(), interrupt);
         root.map_or(Ok(()), |(_, rank)| Err(self.describe(rank, hosts)))
     }
 
+    /// The error of ranks that do not even say their port.
+    fn mute(&self, hosts: &[Host]) -> Error {
+        let mute = self.launched.iter().zip(hosts).enumerate();
+        let names: Vec<String> = mute
+            .filter(|(_, (rank, _))| rank.port.is_none())
+            .map(|(rank, (_, host))| {
+                format!("rank {rank} ({host}) was started but does not answer")
+            })
+            .collect();
+        Error::Unavailable(names.join("; "))
+    }
+
     fn kill(&mut self) {
-        for rank in &mut self.0 {
+        for rank in &mut self.launched {
             if !rank.has_ended() {
                 drop(rank.child.kill());
             }
         }
     }
 
-    fn finish_passing(&mut self) {
-        for rank in &mut self.0 {
-            if let Some(passing) = rank.passing.take() {
-                drop(passing.join());
+    /// Lets the last records out. A reader that does not read holds up a good run, as always, but not
+    /// the end of a failed one.
+    fn finish_passing(&mut self, failed: bool, interrupt: &Interrupt) {
+        let since = Instant::now();
+        let passing = self
+            .launched
+            .iter()
+            .filter_map(|rank| rank.passing.as_ref());
+        for passing in passing {
+            while !passing.is_finished() {
+                if failed && since.elapsed() > LAST_RECORDS || interrupt.take().is_some() {
+                    return;
+                }
+                thread::sleep(PASSING);
             }
         }
     }
@@ -226,7 +289,7 @@ impl Ranks {
     /// What the rank that ended first, badly, means for the run. It has told its own story on
     /// stderr, unless it was killed.
     fn describe(&self, rank: usize, hosts: &[Host]) -> Error {
-        let status = self.0[rank].ended.unwrap_or_default();
+        let status = self.launched[rank].ended.unwrap_or_default();
         if let Some(signal) = status.signal() {
             return Error::PeerLost(format!(
                 "rank {rank} ({}) was killed by signal {signal}; resume from the last checkpoint \
@@ -245,7 +308,7 @@ impl Ranks {
 impl Drop for Ranks {
     fn drop(&mut self) {
         self.kill();
-        for rank in &mut self.0 {
+        for rank in &mut self.launched {
             drop(rank.child.wait());
         }
     }

@@ -34,7 +34,7 @@ impl Link {
         coordinator: Option<Sender<Input>>,
         names: Vec<String>,
     ) -> Link {
-        let board = Board::new(world.ranks());
+        let board = Board::new(world.ranks(), world.local(rank).len());
         Link {
             rank,
             world,

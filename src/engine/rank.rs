@@ -37,18 +37,39 @@ pub(super) struct Rank<'a> {
     pub(super) training: &'a AtomicBool,
 }
 
+/// What the threads of a rank share while clocks run.
+pub(super) struct Session<'a, P: Program> {
+    pub(super) program: &'a P,
+    pub(super) link: &'a Link,
+    pub(super) plan: &'a Plan,
+    pub(super) settings: &'a Settings,
+    pub(super) notes: &'a Notes,
+    /// Where workers hand in their states, if the run has checkpoints.
+    pub(super) checkpoints: Option<Checkpoints<'a>>,
+    /// The run that this one goes on from.
+    pub(super) resumed: &'a Resumed,
+}
+
 impl Rank<'_> {
     /// Runs the program to its end. Whatever fails here is told to every other rank.
     pub(super) fn run<P: Program>(self, program: P) -> Result<Recorder> {
         let link = self.link;
         thread::scope(|scope| {
-            scope.spawn(|| link.receive_all());
             let (pacing, stop) = channel();
             let (settings, notes) = (self.settings, self.notes);
             scope.spawn(move || pace(link, settings, notes, &stop));
+            scope.spawn(|| {
+                // Nobody else would notice: everybody waits for what this thread brings.
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| link.receive_all())) {
+                    link.fail(panicked(&panic));
+                }
+            });
             let result = catch_unwind(AssertUnwindSafe(|| self.train(program)));
             let result = result.unwrap_or_else(|panic| Err(panicked(&panic)));
-            if let Err(error) = &result {
+            // An interrupted run has ended in good order, and all ranks know.
+            if let Err(error) = &result
+                && !matches!(error, Error::Interrupted { .. })
+            {
                 link.fail(error.clone());
             }
             drop::<Sender<()>>(pacing);
@@ -89,15 +110,19 @@ impl Rank<'_> {
         let mut recorder = self.recorder.take().unwrap_or_else(Recorder::none);
         recorder.continue_from(resumed.records.clone());
         recorder.begin()?;
-        let ending = self.clocks(
-            &program,
-            &mut parts,
-            &node,
-            &plan,
-            &resumed,
-            folder.as_ref(),
-            &mut recorder,
-        )?;
+        let workers = self.link.world.local(self.link.rank).len();
+        let session = Session {
+            program: &program,
+            link: self.link,
+            plan: &plan,
+            settings: self.settings,
+            notes: self.notes,
+            checkpoints: folder
+                .as_ref()
+                .map(|f| Checkpoints::new(f, self.link.rank, workers)),
+            resumed: &resumed,
+        };
+        let ending = self.clocks(&session, &mut parts, &node, &mut recorder)?;
         let ending = host.meet(ending)?;
 
         self.save(&program, parts, &host, model, &recorder)?;
@@ -137,15 +162,12 @@ impl Rank<'_> {
     /// signal that ended the run early, or 0.
     fn clocks<P: Program>(
         &mut self,
-        program: &P,
+        session: &Session<P>,
         parts: &mut [P::Part],
         node: &Arc<Node>,
-        plan: &Plan,
-        resumed: &Resumed,
-        folder: Option<&Folder>,
         recorder: &mut Recorder,
     ) -> Result<u8> {
-        let (link, settings) = (self.link, self.settings);
+        let link = session.link;
         let local = link.world.local(link.rank);
         if parts.len() != local.len() {
             return Err(Error::Bug(format!(
@@ -154,15 +176,14 @@ impl Rank<'_> {
                 local.len()
             )));
         }
-        let checkpoints = folder.map(|folder| Checkpoints::new(folder, link.rank, local.len()));
         thread::scope(|scope| {
             for (id, part) in local.zip(parts.iter_mut()) {
-                let checkpoints = checkpoints.as_ref();
                 let node = Arc::clone(node);
                 scope.spawn(move || {
                     let result = catch_unwind(AssertUnwindSafe(|| {
-                        let mut worker = Worker::new(id, link, node, settings.seed, plan.from);
-                        work(program, part, &mut worker, link, plan, checkpoints)
+                        let (seed, from) = (session.settings.seed, session.plan.from);
+                        let mut worker = Worker::new(id, link, node, seed, from);
+                        work(session, part, &mut worker)
                     }));
                     let result = result.unwrap_or_else(|panic| Err(panicked(&panic)));
                     if let Err(error) = result {
@@ -173,20 +194,10 @@ impl Rank<'_> {
             let Some(inputs) = &self.inputs else {
                 return Ok(0);
             };
-            let mut coordinator = Coordinator::new(
-                program,
-                link,
-                plan,
-                settings,
-                self.notes,
-                recorder,
-                checkpoints.as_ref(),
-                resumed,
-            );
-            let ending = coordinator.run(inputs).and_then(|ending| {
-                coordinator.finish_checkpoints(inputs)?;
-                Ok(ending)
-            });
+            let mut coordinator = Coordinator::new(session, recorder);
+            // A panic here would wait for the workers before it goes on, and they for a verdict.
+            let ending = catch_unwind(AssertUnwindSafe(|| coordinator.run(inputs)));
+            let ending = ending.unwrap_or_else(|panic| Err(panicked(&panic)));
             if let Err(error) = &ending {
                 // Before the scope joins the workers: they may be waiting for a verdict.
                 link.fail(error.clone());

@@ -24,6 +24,10 @@ use super::settings::Settings;
 
 /// How often the watcher looks for signals.
 const WATCH: Duration = Duration::from_millis(50);
+/// How long a rank that is interrupted while it looks for the others may take to tell them.
+const LEAVING: Duration = Duration::from_millis(800);
+/// How long a rank goes on that should have heard of a failed run from the others.
+const HEARSAY: Duration = Duration::from_secs(1);
 /// How long a failed run may take to end by itself.
 const GRACE: Duration = Duration::from_millis(2500);
 
@@ -46,9 +50,10 @@ pub fn run<P: Program>(program: P, settings: Settings, io: Io) -> Result<()> {
         (Arc::clone(&shared), Arc::clone(&training)),
         control.clone(),
     );
+    let (rank, flag) = (settings.rank, interrupt.flag());
     thread::spawn(move || {
         let (shared, training) = for_run;
-        let result = connect::connect(&settings, for_control.as_ref(), &mut stdout, &notes)
+        let result = connect::connect(&settings, for_control.as_ref(), &mut stdout, &notes, flag)
             .and_then(|connection| {
                 let recorder = Recorder::new(settings.records, &program.columns(), stdout);
                 run_connected(
@@ -59,7 +64,22 @@ pub fn run<P: Program>(program: P, settings: Settings, io: Io) -> Result<()> {
         // The watcher may have given up on this thread.
         drop(done.send(result));
     });
-    watch(&outcome, &shared, &interrupt, control.as_ref(), &training)
+    let result = watch(&outcome, &shared, &interrupt, control.as_ref(), &training);
+    result.map_err(|error| match (&control, &error) {
+        // On one terminal one line is enough: another rank has told it, or rank 0 tells it.
+        // Interrupts reach all of them; rank 0 tells it, wherever it came first.
+        (Some(_), _) if error.status() > 128 && rank == Some(0) => error,
+        (Some(_), Error::Remote { .. } | Error::Interrupted { .. }) => told(error.status()),
+        _ => error,
+    })
+}
+
+/// An error that the user knows of already.
+fn told(status: u8) -> Error {
+    Error::Remote {
+        status,
+        message: String::new(),
+    }
 }
 
 fn run_connected<P: Program>(
@@ -105,7 +125,7 @@ fn watch(
     control: Option<&Control>,
     training: &AtomicBool,
 ) -> Result<()> {
-    let mut told = false;
+    let (mut asked, mut leaving, mut hearsay) = (false, None, None);
     let mut failed: Option<(Instant, Error)> = None;
     loop {
         match outcome.recv_timeout(WATCH) {
@@ -116,24 +136,38 @@ fn watch(
             Err(RecvTimeoutError::Timeout) => {}
         }
         let link = shared.get();
-        let signal = interrupt
-            .signal()
-            .or_else(|| control.and_then(Control::interrupt));
-        if let Some(signal) = signal
-            && !told
+        if let Some(signal) = control.and_then(Control::interrupt) {
+            interrupt.remember(signal);
+        }
+        if let Some(signal) = interrupt.signal()
+            && !asked
         {
-            told = true;
             match link {
                 Some(link) if training.load(Ordering::Acquire) => link.interrupt(signal),
                 Some(link) => link.fail(Error::Interrupted { signal }),
-                None => return Err(Error::Interrupted { signal }),
+                None if has_passed(&mut leaving, LEAVING) => {
+                    return Err(Error::Interrupted { signal });
+                }
+                None => {}
             }
+            asked = link.is_some();
         }
         if control.is_some_and(Control::orphaned) {
+            if let Some(signal) = interrupt.signal() {
+                // A second Ctrl-C, which the launcher did not survive.
+                return Err(Error::Interrupted { signal });
+            }
             let error = Error::PeerLost("the launching petuum is gone; the run ends".into());
             match link {
                 Some(link) => link.fail(error),
                 None => return Err(error),
+            }
+        }
+        if let Some(status) = control.and_then(Control::failed) {
+            match link {
+                Some(link) if has_passed(&mut hearsay, HEARSAY) => link.fail(told(status)),
+                Some(_) => {}
+                None => return Err(told(status)),
             }
         }
         if failed.is_none() {
@@ -147,6 +181,11 @@ fn watch(
             return Err(error.clone());
         }
     }
+}
+
+/// True once `patience` has passed since the first call.
+fn has_passed(since: &mut Option<Instant>, patience: Duration) -> bool {
+    since.get_or_insert_with(Instant::now).elapsed() > patience
 }
 
 /// How ranks of one process talk to each other, for [`run_in_process`].

@@ -1,34 +1,49 @@
 //! What a worker thread does, clock after clock.
 
 use crate::error::Result;
-use crate::snapshot::Tensor;
 use crate::wire::message::{Clock, ClockStats, Payload, Portable};
 
-use super::checkpoint::Checkpoints;
 use super::coordinator::Report;
 use super::link::Link;
 use super::plan::Plan;
 use super::program::Program;
+use super::rank::Session;
 use super::worker::Worker;
 
 /// Runs one worker from its first clock to its last.
 pub(super) fn work<P: Program>(
-    program: &P,
+    session: &Session<P>,
     part: &mut P::Part,
     worker: &mut Worker,
-    link: &Link,
-    plan: &Plan,
-    checkpoints: Option<&Checkpoints>,
 ) -> Result<()> {
+    let Session {
+        program,
+        link,
+        plan,
+        checkpoints,
+        ..
+    } = session;
     let mut committed = plan.from;
     loop {
         let clock = worker.at();
-        commit_until(program, part, worker, plan, &mut committed)?;
+        commit_until(*program, part, worker, plan, &mut committed)?;
+        // Here and not after the clock: by now this worker has taken over what the clock led to,
+        // and knows whether it was the last one.
         let last = link
             .board
             .last()
             .min(plan.clocks.map_or(Clock::MAX, |clocks| clocks - 1));
-        if clock > last {
+        let ending = clock > last;
+        if let Some(checkpoints) = checkpoints
+            && clock > plan.from
+            && (plan.checkpoints(clock - 1) || ending)
+        {
+            // Only now, not at the end of the clock: what `pull` made of it belongs to the state.
+            worker.off_clock(|worker| {
+                checkpoints.add(link, worker.id(), clock - 1, program.checkpoint(part))
+            })?;
+        }
+        if ending {
             break;
         }
         worker.begin_clock(plan.evaluates(clock) || clock == last)?;
@@ -42,14 +57,8 @@ pub(super) fn work<P: Program>(
             false => None,
         };
         report(link, worker, clock, stats, partial, false);
-        if let Some(checkpoints) = checkpoints
-            && (plan.checkpoints(clock) || clock == last)
-        {
-            let tensors: Vec<Tensor> = program.checkpoint(part);
-            worker.off_clock(|worker| checkpoints.add(link, worker.id(), clock, tensors))?;
-        }
     }
-    end(program, part, worker, link, plan)
+    end(*program, part, worker, link, plan)
 }
 
 /// Takes over what `pull` found in the clocks that this worker must know of by now.
@@ -62,9 +71,9 @@ fn commit_until<P: Program>(
 ) -> Result<()> {
     loop {
         let update = match plan.lag {
-            Some(lag) if *committed < worker.at() - lag => worker.await_verdict(*committed)?,
+            Some(lag) if *committed < worker.at() - lag => worker.take_verdict(*committed)?,
             Some(_) => return Ok(()),
-            None => match worker.try_verdict(*committed) {
+            None => match worker.try_take_verdict(*committed) {
                 Some(update) => update,
                 None => return Ok(()),
             },

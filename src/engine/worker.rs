@@ -196,22 +196,22 @@ impl<'a> Worker<'a> {
         found
     }
 
-    /// Waits for rank 0's verdict on `clock`; returns its update.
-    pub(super) fn await_verdict(&mut self, clock: Clock) -> Result<Option<bytes::Bytes>> {
-        if let Some(verdict) = self.link.board.try_verdict(clock) {
+    /// Takes rank 0's verdict on `clock`, waiting for it; returns its update.
+    pub(super) fn take_verdict(&mut self, clock: Clock) -> Result<Option<bytes::Bytes>> {
+        if let Some(verdict) = self.link.board.try_take_verdict(clock) {
             return Ok(verdict.update);
         }
         let begun = Instant::now();
-        let verdict = self.link.board.verdict(clock);
+        let verdict = self.link.board.take_verdict(clock);
         self.watch.add_waited(begun.elapsed());
         Ok(verdict?.update)
     }
 
-    /// Rank 0's verdict on `clock`, if it is there.
-    pub(super) fn try_verdict(&self, clock: Clock) -> Option<Option<bytes::Bytes>> {
+    /// Takes rank 0's verdict on `clock`, if it is there.
+    pub(super) fn try_take_verdict(&self, clock: Clock) -> Option<Option<bytes::Bytes>> {
         self.link
             .board
-            .try_verdict(clock)
+            .try_take_verdict(clock)
             .map(|verdict| verdict.update)
     }
 

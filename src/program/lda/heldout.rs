@@ -10,7 +10,8 @@
 //! ```
 //!
 //! In every pass, as a word block is about to leave, its even tokens are drawn anew with φ as it is
-//! then (one Gibbs sweep a pass); where an objective is due, its odd tokens are scored before. So θ
+//! then (one Gibbs sweep a pass); where an objective is due, its odd tokens are scored before, from
+//! the second pass on. So θ
 //! is one sample that has moved along with φ for as many passes as there were, never refitted to
 //! odd tokens, and lower is better. Nothing of this counts as training time.
 

@@ -10,10 +10,11 @@
 //! | `word_frequencies` | u64, V | tokens of each word: Σ_k n_wk |
 //! | `alpha`, `beta` | f64, K and 1 | the priors |
 //! | `document_lengths` | u32, D | tokens of each document that are counted |
+//! | `document_held_out` | u8, D | 1 for a held-out document, with `--holdout` |
 //! | `document_offsets`, `document_topics`, `document_counts` | u64, u32, u32 | n_dk likewise, with `--doc-topics` |
 //!
 //! φ_wk = (n_wk + β) / (n_k + Vβ), θ_dk = (n_dk + α_k) / (n_d + Σα). A held-out document counts its
-//! even tokens. There is no dense matrix: with SciPy,
+//! even tokens, which are in no n_wk and not in the objective. There is no dense matrix: with SciPy,
 //! `csr_matrix((word_counts, word_topics, word_offsets), (V, K))` is one, and these arrays are what
 //! pyLDAvis asks for.
 
@@ -23,6 +24,7 @@ use bytes::Bytes;
 
 use super::block::{Block, Rows};
 use super::checkpoint::sum;
+use super::options::Options;
 use super::part::Part;
 use super::{Lda, Setup, topics};
 use crate::engine::Host;
@@ -129,10 +131,11 @@ pub(super) fn save(
         ));
     }
     let Some(model) = model else { return Ok(()) };
-    let alpha = parts.first().map_or(&[][..], |part| part.sampler.alpha());
+    // The one of the last record, which is to follow from these counts.
+    let alpha = parts.first().map_or(&[][..], Part::final_alpha);
     describe_model(lda, &counts, model);
     let mut tensors = tensors(&counts, alpha, lda.options.beta);
-    tensors.extend(document_tensors(&documents, lda.options.doc_topics)?);
+    tensors.extend(document_tensors(&documents, &lda.options)?);
     model.tensors(tensors);
     let mut file = model.file("topics.txt")?;
     // Errors of a model's files come up when it is finished.
@@ -203,12 +206,13 @@ fn decode_blocks(ranks: &[Bytes]) -> Result<Vec<(u32, Block)>> {
     Ok(blocks)
 }
 
-/// All documents of this rank in order: length, and, if wanted, the number of entries and each
+/// All documents of this rank in order: whether it is held out, its length, and, if wanted, the number of entries and each
 /// entry's topic, less the previous one's, and count.
 fn encode_documents(parts: &[Part], with_topics: bool) -> Vec<u8> {
     let (mut all, mut pairs) = (Vec::new(), Vec::new());
     for part in parts {
-        part.each_document(&mut pairs, |pairs| {
+        part.each_document(&mut pairs, |held_out, pairs| {
+            varint::push(&mut all, u64::from(held_out));
             let length: u64 = pairs.iter().map(|&(_, count)| u64::from(count)).sum();
             varint::push(&mut all, length);
             if with_topics {
@@ -225,8 +229,8 @@ fn encode_documents(parts: &[Part], with_topics: bool) -> Vec<u8> {
     all
 }
 
-fn document_tensors(ranks: &[Bytes], with_topics: bool) -> Result<Vec<Tensor>> {
-    let mut lengths: Vec<u32> = Vec::new();
+fn document_tensors(ranks: &[Bytes], options: &Options) -> Result<Vec<Tensor>> {
+    let (mut lengths, mut held_out) = (Vec::<u32>::new(), Vec::<u8>::new());
     let (mut offsets, mut topics, mut counts) = (vec![0u64], Vec::<u32>::new(), Vec::<u32>::new());
     for bytes in ranks {
         let mut rest = &bytes[..];
@@ -236,8 +240,9 @@ fn document_tensors(ranks: &[Bytes], with_topics: bool) -> Result<Vec<Tensor>> {
                 .ok_or_else(malformed)
         };
         while !rest.is_empty() {
+            held_out.push(u8::from(number(&mut rest)? > 0));
             lengths.push(number(&mut rest)?);
-            if with_topics {
+            if options.doc_topics {
                 let mut topic = 0u32;
                 for _ in 0..number(&mut rest)? {
                     topic = topic
@@ -251,7 +256,10 @@ fn document_tensors(ranks: &[Bytes], with_topics: bool) -> Result<Vec<Tensor>> {
         }
     }
     let mut tensors = vec![Tensor::new("document_lengths", &[lengths.len()], &lengths)];
-    if with_topics {
+    if options.holdout > 0.0 {
+        tensors.push(Tensor::new("document_held_out", &[held_out.len()], &held_out));
+    }
+    if options.doc_topics {
         tensors.push(Tensor::new("document_offsets", &[offsets.len()], &offsets));
         tensors.push(Tensor::new("document_topics", &[topics.len()], &topics));
         tensors.push(Tensor::new("document_counts", &[counts.len()], &counts));

@@ -16,10 +16,12 @@ pub(super) struct Description {
     pub(super) words: Vec<(u32, f64)>,
 }
 
+/// A count and its word; the largest is the least frequent word, of equals the last.
+type Ranked = Reverse<(u32, Reverse<u32>)>;
+
 /// Describes all topics by their `top` most probable words that occur in them.
 pub(super) fn describe(counts: &Counts, beta: f64, top: usize) -> Vec<Description> {
-    let mut best: Vec<BinaryHeap<Reverse<(u32, Reverse<u32>)>>> =
-        vec![BinaryHeap::new(); counts.totals.len()];
+    let mut best: Vec<BinaryHeap<Ranked>> = vec![BinaryHeap::new(); counts.totals.len()];
     for word in 0..counts.words() {
         for (topic, count) in counts.row(word) {
             let heap = &mut best[topic as usize];

@@ -1,0 +1,115 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_petuum_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_petuum_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_petuum_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_petuum_using_subcommand
+    set -l cmd (__fish_petuum_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c petuum -n "__fish_petuum_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_needs_command" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "convert" -d 'Turn documents into a binary cache that later runs map into memory'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "generate" -d 'Write synthetic data with a known truth'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "man" -d 'Write the man pages'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l format -d 'The documents\' format: docword, lda-c, libsvm, text or cache [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l vocab -d 'File with one word a line, in the order of the word ids' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l stop-words -d 'File with words, one a line, that are left out of plain text' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l min-count -d 'Leave out words of plain text that occur fewer times than this in all documents' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -s k -l topics -d 'Number of topics [default: 100; for the built-in sample 10]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l alpha -d 'Prior weight of each topic in each document' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l beta -d 'Prior weight of each word in each topic' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l holdout -d 'Part of the documents that is kept out and predicted' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l parallel -d 'What workers share' -r -f -a "model\t'Word blocks rotate around the workers; counts of words are never stale'
+data\t'Counts of all words are shared, as stale as --staleness allows; for comparison'"
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l blocks-per-worker -d 'Word blocks for each worker; with 2, one travels while the other is worked on' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l top-words -d 'Words that describe a topic, at the end of the run and in topics.txt' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l shards -d 'Parameter-server shards in each process' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l rank -d 'Start only this rank of --hosts; give the same command on every host' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l secret-file -d 'File with the secret that all ranks share' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l connect-timeout -d 'How long to wait for the other hosts at the start' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l consistency -d 'What a read of shared parameters may miss' -r -f -a "bsp\t'Nothing: every clock reads the result of the one before; runs are bit-identical'
+ssp\t'The last S clocks; rows that miss more are fetched'
+essp\t'The last S clocks; changed rows are pushed to their readers at once'
+async\t'Anything: reads never wait'"
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l staleness -d 'Clocks that a read may miss' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l time-limit -d 'Stop after so many seconds of training' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l target -d 'Stop when the objective is at least as good as this' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l seed -d 'Where everything random comes from' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -s o -l output -d 'Save the model in this folder, which must be new or empty' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l records -d 'The form of the records on standard output' -r -f -a "csv\t'Comma-separated values under a header'
+jsonl\t'One JSON object a line, with the same names'"
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint-every -d 'Clocks between two checkpoints' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l optimize-alpha -d 'Fit a weight for each topic instead of keeping --alpha'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l doc-topics -d 'Also save the topic counts of every document'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l format -d 'The documents\' format: docword, lda-c, libsvm, text or cache [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l vocab -d 'File with one word a line, in the order of the word ids' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l stop-words -d 'File with words, one a line, that are left out of plain text' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l min-count -d 'Leave out words of plain text that occur fewer times than this in all documents' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -s o -l output -d 'The cache to write' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l force -d 'Replace the file if it is there'
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -s q -l quiet -d 'No notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda help" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda help" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s o -l output -d 'Folder for docword.NAME.txt.gz, vocab.NAME.txt and planted.NAME.txt' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l name -d 'NAME in the files\' names' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l documents -d 'Number of documents' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l words -d 'Synthetic words, this many, named w1 and on [default: readable words]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s k -l topics -d 'Number of topics [default: 8, or 100 with --words]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l length -d 'Mean number of words in a document' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l alpha -d 'Prior weight of each topic in each document' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l seed -d 'Everything random comes from it' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l plain -d 'Write plain text instead of gzip'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l force -d 'Replace files that are there'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s q -l quiet -d 'No notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand completions" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand man" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand man" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "convert" -d 'Turn documents into a binary cache that later runs map into memory'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "man" -d 'Write the man pages'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'

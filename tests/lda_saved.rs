@@ -1,0 +1,199 @@
+//! LDA from the command line to the saved model: what a run says must follow from what it saves.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use petuum::math::special::ln_gamma;
+use petuum::snapshot::{SavedModel, Tensor};
+
+const SAMPLE: [&str; 6] = ["lda", "-q", "-k", "7", "--clocks", "20"];
+
+fn petuum(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_petuum"))
+        .args(SAMPLE)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Runs and saves into `folder`.
+fn train(folder: &Path, arguments: &str) {
+    let mut all: Vec<&str> = arguments.split_whitespace().collect();
+    all.extend(["--doc-topics", "-o", folder.to_str().unwrap()]);
+    let output = petuum(&all);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments}: {said}");
+}
+
+/// Clock, objective and the program's columns of every record: what does not depend on time.
+fn curve(folder: &Path) -> Vec<String> {
+    let records = fs::read_to_string(folder.join("records.csv")).unwrap();
+    let shape = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        [cells[0], cells[2], cells[3], cells[4]].join(",")
+    };
+    records.lines().map(shape).collect()
+}
+
+fn parameters(folder: &Path) -> Vec<u8> {
+    fs::read(folder.join("model.safetensors")).unwrap()
+}
+
+/// A tensor by its name, if there is one.
+fn tensor(model: &SavedModel, name: &str) -> Option<Tensor> {
+    let mut tensors = model.tensors().unwrap().into_iter();
+    tensors.find(|tensor| tensor.name == name)
+}
+
+/// One row of a compressed matrix for each pair of neighbouring offsets: its (topic, count) pairs.
+fn rows(model: &SavedModel, of: &str) -> Vec<Vec<(usize, u64)>> {
+    let offsets = tensor(model, &format!("{of}_offsets")).unwrap();
+    let offsets = offsets.values::<u64>().unwrap();
+    let numbers = |name: String| tensor(model, &name).unwrap().values::<u32>().unwrap();
+    let (topics, counts) = (
+        numbers(format!("{of}_topics")),
+        numbers(format!("{of}_counts")),
+    );
+    let row = |pair: &[u64]| {
+        (pair[0] as usize..pair[1] as usize)
+            .map(|i| (topics[i] as usize, u64::from(counts[i])))
+            .collect()
+    };
+    offsets.windows(2).map(row).collect()
+}
+
+/// ln p(w,z) from the saved counts by its formula, count by count, and the tokens they are of.
+fn brute_force(folder: &Path) -> (f64, u64) {
+    let model = SavedModel::open(folder).unwrap();
+    let words = rows(&model, "word");
+    let mut documents = rows(&model, "document");
+    if let Some(held_out) = tensor(&model, "document_held_out") {
+        let mut held_out = held_out.values::<u8>().unwrap().into_iter();
+        documents.retain(|_| held_out.next() == Some(0));
+    }
+    let floats = |name| tensor(&model, name).unwrap().values::<f64>().unwrap();
+    let (alpha, beta) = (floats("alpha"), floats("beta")[0]);
+    let (mut totals, mut of_documents) = (vec![0; alpha.len()], vec![0; alpha.len()]);
+    let mut sum = 0.0;
+    for &(topic, count) in words.iter().flatten() {
+        totals[topic] += count;
+        sum += ln_gamma(count as f64 + beta) - ln_gamma(beta);
+    }
+    let (beta_sum, alpha_sum) = (beta * words.len() as f64, alpha.iter().sum::<f64>());
+    for &total in &totals {
+        sum += ln_gamma(beta_sum) - ln_gamma(total as f64 + beta_sum);
+    }
+    for document in &documents {
+        let length: u64 = document.iter().map(|&(_, count)| count).sum();
+        sum += ln_gamma(alpha_sum) - ln_gamma(length as f64 + alpha_sum);
+        for &(topic, count) in document {
+            of_documents[topic] += count;
+            sum += ln_gamma(count as f64 + alpha[topic]) - ln_gamma(alpha[topic]);
+        }
+    }
+    assert_eq!(totals, of_documents, "both sides count the same tokens");
+    (sum, totals.iter().sum())
+}
+
+#[test]
+fn the_last_record_follows_from_the_saved_counts() {
+    for options in [
+        "--workers 1",
+        "--workers 3 --consistency ssp --staleness 4",
+        "--workers 2 --consistency bsp --optimize-alpha",
+        "--workers 2 --parallel data --consistency ssp --staleness 5 --optimize-alpha",
+        "--workers 2 --parallel data --clocks-per-pass 3",
+        "--workers 2 --clocks-per-pass 4 --evaluate-every 7",
+        "--workers 2 --holdout 0.3 --shards 3",
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("model");
+        train(&folder, options);
+        let (value, tokens) = brute_force(&folder);
+        let model = SavedModel::open(&folder).unwrap();
+        let said = model.json("record").unwrap()["objective"].as_f64().unwrap();
+        assert!(
+            (value - said).abs() <= 1e-9 * said.abs(),
+            "{options}: {value} {said}"
+        );
+        assert_eq!(model.json("tokens").unwrap(), tokens, "{options}");
+        if !options.contains("holdout") {
+            assert_eq!(tokens, 80_550, "{options}: every token of the sample");
+        }
+    }
+}
+
+#[test]
+fn repeated_runs_are_bit_identical_under_bsp() {
+    for options in [
+        "--workers 3",
+        "--workers 2 --parallel data --optimize-alpha",
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let folders = [home.path().join("one"), home.path().join("two")];
+        for folder in &folders {
+            train(folder, &format!("{options} --consistency bsp"));
+        }
+        assert_eq!(curve(&folders[0]), curve(&folders[1]), "{options}");
+        assert!(
+            parameters(&folders[0]) == parameters(&folders[1]),
+            "{options}"
+        );
+    }
+}
+
+#[test]
+fn a_resumed_run_goes_on_bit_for_bit_under_bsp() {
+    for options in [
+        "--workers 1",
+        "--workers 2 --holdout 0.2",
+        "--workers 2 --optimize-alpha",
+        "--workers 2 --parallel data --clocks-per-pass 3",
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        let options = format!("{options} --consistency bsp");
+        train(&at("whole"), &options);
+        // --target ends a run early, after a clock that --checkpoint-every need not name.
+        let checkpoint = format!("--checkpoint {}", at("checkpoint").display());
+        let target = early(&at("whole"));
+        train(&at("begun"), &format!("{options} {checkpoint} {target}"));
+        let again = format!("{options} {checkpoint} --resume --top-words 3");
+        train(&at("resumed"), &again);
+        assert!(curve(&at("begun")).len() < curve(&at("whole")).len());
+        assert_eq!(curve(&at("whole")), curve(&at("resumed")), "{options}");
+        assert!(
+            parameters(&at("whole")) == parameters(&at("resumed")),
+            "{options}"
+        );
+    }
+}
+
+/// The flag that ends such a run as that in `folder` after its tenth clock, or one soon before:
+/// where --optimize-alpha has just found another α.
+fn early(folder: &Path) -> String {
+    let objective = curve(folder)[10].split(',').nth(1).unwrap().to_owned();
+    format!("--target={objective}")
+}
+
+#[test]
+fn the_sample_is_what_generate_makes() {
+    let home = tempfile::tempdir().unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_petuum"))
+        .args(["generate", "lda", "-q", "-o"])
+        .arg(home.path())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/sample-lda");
+    let read = |folder: &Path| -> HashMap<_, _> {
+        let files = fs::read_dir(folder).unwrap().map(Result::unwrap);
+        files
+            .map(|file| (file.file_name(), fs::read(file.path()).unwrap()))
+            .collect()
+    };
+    assert!(read(home.path()) == read(&committed));
+}
