@@ -3,6 +3,7 @@
 
 mod parse;
 mod ps;
+mod server;
 mod wire;
 
 use std::hint::black_box;
@@ -15,7 +16,12 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let small = !arguments.iter().any(|argument| argument == "--bench");
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let benches: [Bench; 3] = [("parse", parse::run), ("ps", ps::run), ("wire", wire::run)];
+    let benches: [Bench; 4] = [
+        ("parse", parse::run),
+        ("ps", ps::run),
+        ("server", server::run),
+        ("wire", wire::run),
+    ];
     for (name, bench) in benches {
         if wanted.is_none_or(|wanted| name.contains(wanted.as_str())) {
             bench(small);

@@ -8,7 +8,7 @@ use clap::{Args, Command, FromArgMatches};
 use petuum::engine::{Host, InProcess, Objective, Program, Settings, Worker, run_in_process};
 use petuum::error::{Error, Result};
 use petuum::program::lda;
-use petuum::ps::{Consistency, ElementType, TableKind, TableSpec, World};
+use petuum::ps::{Consistency, ElementType, Priority, TableKind, TableSpec, Wire, World};
 use petuum::report::{Record, RecordForm};
 use petuum::scheduler::rotation::Rotation;
 use petuum::snapshot::{Model, Tensor, take};
@@ -200,6 +200,9 @@ fn settings(consistency: Consistency, staleness: u32, clocks: u64) -> Settings {
         connect_timeout: 30.0,
         consistency,
         staleness,
+        bandwidth: None,
+        priority: Priority::Magnitude,
+        wire: Wire::F32,
         clocks: Some(clocks),
         time_limit: None,
         tolerance: None,
@@ -248,6 +251,30 @@ fn every_change_is_seen_once_under_every_consistency_and_transport() {
                     assert_eq!(record.clock, clock);
                     assert_eq!(record.objective, f64::from(ranks * workers) * clock as f64);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limited_bandwidth_delays_changes_and_loses_none() {
+    use Consistency::{Async, Bsp, Essp, Ssp};
+    for (consistency, staleness) in [(Bsp, 0), (Ssp, 2), (Essp, 3), (Async, 0)] {
+        for bandwidth in [0.01, 1000.0] {
+            let settings = Settings {
+                bandwidth: Some(bandwidth),
+                ..settings(consistency, staleness, 12)
+            };
+            let records = count(InProcess::Coded, 3, 2, &settings);
+            let last = records.last().unwrap();
+            assert_eq!((last.clock, last.objective), (12, 72.0));
+            for record in &records {
+                let counts = &record.staleness_counts;
+                assert_eq!(record.staleness_max as usize + 1, counts.len());
+                let bounded = consistency != Async;
+                assert!(!bounded || counts.len() <= staleness as usize + 1);
+                // Every worker reads three rows in every clock.
+                assert!(!bounded || counts.iter().sum::<u64>() == 18, "{counts:?}");
             }
         }
     }

@@ -33,14 +33,14 @@ fn simulate(seed: u64, setup: Setup) -> Result<Outcome, String> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("it panicked".into()))
 }
 
-/// The seeds to run: all of them, or the one in `PETUUM_SEED`.
+/// The seeds to run: all of them, or the one in `PETUUM_SEED`, or as many as `PETUUM_SEEDS` says
+/// where the usual number is a thousand.
 fn seeds(count: u64) -> Range<u64> {
-    match std::env::var("PETUUM_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-    {
-        Some(seed) => seed..seed + 1,
-        None => 0..count,
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    match (number("PETUUM_SEED"), number("PETUUM_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(seeds)) if count == 1000 => 0..seeds,
+        _ => 0..count,
     }
 }
 
@@ -74,6 +74,47 @@ fn a_thousand_runs_keep_the_read_rule_and_apply_each_delta_once() {
 }
 
 #[test]
+fn a_thousand_runs_with_limited_bandwidth_keep_the_read_rule() {
+    let setup = Setup {
+        managed: true,
+        apart: true,
+        ..Setup::default()
+    };
+    let sum = simulate_all(1000, setup);
+    if seeds(1000).count() >= 1000 {
+        assert!(
+            sum.reads > 50_000 && sum.stale_reads > 5_000 && sum.turns > 10_000,
+            "{sum:?}"
+        );
+        // Something waited for a grant, and something could not wait.
+        assert!(sum.grants > 2_000 && sum.short > 100, "{sum:?}");
+        assert!(sum.dropped > 5_000 && sum.refreshes > 100, "{sum:?}");
+    }
+}
+
+#[test]
+fn a_limited_bandwidth_without_losses_needs_no_repetition() {
+    for mode in MODES {
+        let weather = Weather {
+            drop_per_mille: 0,
+            repeat_per_mille: 0,
+            delay: 50,
+            ordered: true,
+            ticks: false,
+            crashes: false,
+        };
+        let setup = Setup {
+            weather: Some(weather),
+            managed: true,
+            apart: true,
+            consistency: Some(mode),
+            ..Setup::default()
+        };
+        assert_eq!(simulate_all(100, setup).refreshes, 0);
+    }
+}
+
+#[test]
 fn nothing_is_repeated_on_a_network_that_loses_nothing() {
     for ordered in [true, false] {
         let weather = Weather {
@@ -82,6 +123,7 @@ fn nothing_is_repeated_on_a_network_that_loses_nothing() {
             delay: 50,
             ordered,
             ticks: false,
+            crashes: false,
         };
         // Without ticks a run would be stuck if it needed them; `run` then ticks and wants silence.
         let setup = Setup {
@@ -107,13 +149,16 @@ fn caught(setup: Setup) -> usize {
 #[test]
 fn a_bound_one_clock_tighter_is_seen_to_be_broken() {
     for mode in [Consistency::Ssp, Consistency::Essp] {
-        let setup = |tighter| Setup {
-            tighter,
-            consistency: Some(mode),
-            ..Setup::default()
-        };
-        assert_eq!(caught(setup(0)), 0);
-        assert!(caught(setup(1)) > 10, "{mode:?}");
+        for managed in [false, true] {
+            let setup = |tighter| Setup {
+                tighter,
+                managed,
+                consistency: Some(mode),
+                ..Setup::default()
+            };
+            assert_eq!(caught(setup(0)), 0);
+            assert!(caught(setup(1)) > 10, "{mode:?} {managed}");
+        }
     }
 }
 
@@ -166,8 +211,14 @@ fn every_lie_in_a_message_is_seen() {
             forgery: Some(forgery),
             ..Setup::default()
         };
-        let caught = caught(setup);
-        assert!(caught > 5, "{lie}: only {caught} of 60 runs saw it");
+        let seen = caught(setup);
+        assert!(seen > 5, "{lie}: only {seen} of 60 runs saw it");
+        let managed = Setup {
+            managed: true,
+            ..setup
+        };
+        let seen = caught(managed);
+        assert!(seen > 5, "{lie}: only {seen} of 60 managed runs saw it");
     }
 }
 
@@ -179,6 +230,7 @@ fn a_lossy_network_without_repetition_gets_nowhere() {
         delay: 5,
         ordered: true,
         ticks: false,
+        crashes: false,
     };
     let setup = Setup {
         weather: Some(weather),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use petuum::error::Error;
 use petuum::wire::assembly::Assembler;
+use petuum::wire::bf16;
 use petuum::wire::codec::{self, Kind};
 use petuum::wire::frame;
 use petuum::wire::hello::{Handshake, Identity, MAGIC, PROTOCOL, Peer, Step};
@@ -33,6 +34,7 @@ fn elements(count: usize) -> impl Strategy<Value = Elements> {
         vec(-1e99f64..1e99, count).prop_map(Elements::F64),
         vec(any::<i32>(), count).prop_map(Elements::I32),
         vec(any::<i64>(), count).prop_map(Elements::I64),
+        vec((-1e9f32..1e9).prop_map(bf16::rounded), count).prop_map(Elements::Bf16),
     ]
 }
 
@@ -80,7 +82,8 @@ fn batches() -> impl Strategy<Value = Vec<RowBatch>> {
 }
 
 fn stats() -> impl Strategy<Value = ClockStats> {
-    (0.0..1e9f64, 0.0..1e9f64, any::<[u64; 3]>()).prop_map(|(seconds, wait_seconds, n)| {
+    let numbers = (any::<[u64; 3]>(), vec(any::<u64>(), 0..9));
+    (0.0..1e9f64, 0.0..1e9f64, numbers).prop_map(|(seconds, wait_seconds, (n, counts))| {
         let [staleness_sum, reads, staleness_max] = n;
         ClockStats {
             seconds,
@@ -88,6 +91,7 @@ fn stats() -> impl Strategy<Value = ClockStats> {
             staleness_sum,
             reads,
             staleness_max,
+            staleness_counts: counts,
         }
     })
 }

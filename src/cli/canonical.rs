@@ -22,7 +22,9 @@ const OF_ONE_RANK: [&str; 9] = [
 
 /// Options that may differ between a run and the one that goes on from its checkpoint, besides
 /// those of one rank: when to stop and what to write.
-const OF_ONE_START: [&str; 11] = [
+const OF_ONE_START: [&str; 13] = [
+    "--bandwidth",
+    "--priority",
     "--shards",
     "--clocks",
     "--time-limit",

@@ -20,6 +20,7 @@ const STATUSES: &str = "\
 Records:
   clock, seconds, objective, the program's columns, wait_seconds,
   bytes_sent, bytes_received, staleness_mean, staleness_max.
+  With --records jsonl also staleness_counts: reads that were 0, 1, 2, ... clocks behind.
   `seconds` counts training only. New columns are added at the end.
 
 Exit status:

@@ -10,7 +10,7 @@ use super::rank;
 use crate::engine::{Defaults, Settings};
 use crate::error::{Error, Result};
 use crate::program::flag::{above, real, whole};
-use crate::ps::Consistency;
+use crate::ps::{Consistency, Priority, Wire};
 use crate::report::RecordForm;
 
 /// Most worker threads of one process.
@@ -29,10 +29,13 @@ const OUTPUT: &str = "Output";
 const CHECKPOINTS: &str = "Checkpoints";
 
 /// Flags that mean nothing without another one: identifier, flag, what it needs.
-const NEEDS: [(&str, &str, &str); 5] = [
+const NEEDS: [(&str, &str, &str); 8] = [
     ("rank", "--rank", "hosts"),
     ("secret_file", "--secret-file", "hosts"),
     ("connect_timeout", "--connect-timeout", "hosts"),
+    ("bandwidth", "--bandwidth", "hosts"),
+    ("priority", "--priority", "bandwidth"),
+    ("wire", "--wire", "hosts"),
     ("checkpoint_every", "--checkpoint-every", "checkpoint"),
     ("resume", "--resume", "checkpoint"),
 ];
@@ -85,6 +88,23 @@ pub(super) struct Shared {
     /// Clocks that a read may miss
     #[arg(long, value_name = "S", help_heading = TRAINING, value_parser = whole(0..=1_000_000u32))]
     staleness: u32,
+
+    /// Megabits a second that each host may send, and may receive
+    ///
+    /// Rows of shared tables that change wait for their turn, updates as well as what comes back. A
+    /// row that --staleness does not let wait any longer leaves regardless; if that alone takes more
+    /// than the limit, a warning says so, once. Each pair of hosts gets an equal part. Without
+    /// --bandwidth nothing waits.
+    #[arg(long, value_name = "MBIT", help_heading = HOSTS, value_parser = above(0.0))]
+    bandwidth: Option<f64>,
+
+    /// Which changed rows leave first under --bandwidth
+    #[arg(long, value_enum, help_heading = HOSTS, default_value_t = Order::Magnitude)]
+    priority: Order,
+
+    /// How 32-bit floats travel between hosts
+    #[arg(long, value_enum, help_heading = HOSTS, default_value_t = Floats::F32)]
+    wire: Floats,
 
     /// Clock boundaries in one pass over the data
     #[arg(long, value_name = "N", help_heading = TRAINING, value_parser = whole(1..=1_000_000u64))]
@@ -179,12 +199,51 @@ impl From<Form> for Consistency {
     }
 }
 
+/// The values of `--priority`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|
+    Magnitude,
+    /// Those that have waited longest
+    Age,
+    /// Any
+    Random,
+}
+
+impl From<Order> for Priority {
+    fn from(order: Order) -> Priority {
+        match order {
+            Order::Magnitude => Priority::Magnitude,
+            Order::Age => Priority::Age,
+            Order::Random => Priority::Random,
+        }
+    }
+}
+
+/// The values of `--wire`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Floats {
+    /// As they are
+    F32,
+    /// Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next
+    Bf16,
+}
+
+impl From<Floats> for Wire {
+    fn from(floats: Floats) -> Wire {
+        match floats {
+            Floats::F32 => Wire::F32,
+            Floats::Bf16 => Wire::Bf16,
+        }
+    }
+}
+
 /// The values of `--records`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Records {
     /// Comma-separated values under a header
     Csv,
-    /// One JSON object a line, with the same names
+    /// One JSON object a line, with the same names, and reads counted by their staleness
     Jsonl,
 }
 
@@ -239,6 +298,9 @@ impl Shared {
             connect_timeout: self.connect_timeout,
             consistency: self.consistency.into(),
             staleness: self.staleness,
+            bandwidth: self.bandwidth,
+            priority: self.priority.into(),
+            wire: self.wire.into(),
             clocks: Some(self.clocks),
             time_limit: self.time_limit,
             tolerance: self.tolerance,
@@ -272,6 +334,12 @@ impl Shared {
                  them out",
                 self.staleness
             )));
+        }
+        if self.consistency == Form::Bsp && self.wire == Floats::Bf16 {
+            return Err(Error::Usage(
+                "--wire: bf16 rounds, --consistency bsp promises equal bits; leave one of them out"
+                    .into(),
+            ));
         }
         if self.force && self.output.is_none() && self.checkpoint.is_none() {
             return Err(Error::Usage(

@@ -94,6 +94,7 @@ struct Interval {
     staleness_sum: u64,
     reads: u64,
     staleness_max: u64,
+    staleness_counts: Vec<u64>,
 }
 
 /// A checkpoint that is due, or may be if its clock turns out to be the last.
@@ -251,6 +252,7 @@ impl<'a, P: Program> Coordinator<'a, P> {
             self.interval.staleness_sum += stats.staleness_sum;
             self.interval.reads += stats.reads;
             self.interval.staleness_max = self.interval.staleness_max.max(stats.staleness_max);
+            add_counts(&mut self.interval.staleness_counts, &stats.staleness_counts);
         }
         let Elapsed {
             seconds: s,
@@ -276,6 +278,7 @@ impl<'a, P: Program> Coordinator<'a, P> {
             bytes_received: received,
             staleness_mean: interval.staleness_sum as f64 / interval.reads.max(1) as f64,
             staleness_max: interval.staleness_max,
+            staleness_counts: interval.staleness_counts,
         };
         self.recorded = Some(clock);
         if !self.recorder.record(&record)? {
@@ -404,6 +407,14 @@ impl<'a, P: Program> Coordinator<'a, P> {
         self.last_checkpoint = Some(clock);
         Ok(())
     }
+}
+
+/// `to[i] += from[i]`; what is not there is 0.
+fn add_counts(to: &mut Vec<u64>, from: &[u64]) {
+    if to.len() < from.len() {
+        to.resize(from.len(), 0);
+    }
+    to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
 }
 
 fn encode<T: Portable>(value: &T) -> bytes::Bytes {

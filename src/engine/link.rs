@@ -55,6 +55,11 @@ impl Link {
         );
     }
 
+    /// The parameter server, once there is one.
+    pub(super) fn node(&self) -> Option<&Arc<Node>> {
+        self.node.get()
+    }
+
     /// How the user knows a rank: `rank 2 (host:port)`.
     pub(super) fn name(&self, rank: Rank) -> String {
         match self.names.get(rank as usize) {
@@ -65,8 +70,16 @@ impl Link {
 
     /// Sends to another rank; within a run of one rank there is nobody to send to.
     pub(super) fn send(&self, to: Rank, message: Message) {
-        if let Some(transport) = &self.transport {
-            transport.send(to, message);
+        let Some(transport) = &self.transport else {
+            return;
+        };
+        // Rows have paid for themselves before they left.
+        let rows = matches!(message, Message::Updates { .. } | Message::Rows { .. });
+        let bytes = transport.send(to, message);
+        if let Some(node) = self.node.get()
+            && !rows
+        {
+            node.spend(to, bytes);
         }
     }
 

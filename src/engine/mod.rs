@@ -9,6 +9,7 @@
 //! | `launch.rs`, `control.rs` | starting the ranks of a hosts file on this machine |
 //! | `connect.rs`, `hosts.rs` | finding the other ranks |
 //! | `board.rs`, `link.rs` | where threads wait for each other; what other ranks say |
+//! | `pace.rs` | what may leave under `--bandwidth` |
 //! | `checkpoint.rs` | states of all workers after the same clock |
 
 mod board;
@@ -21,6 +22,7 @@ pub mod hosts;
 mod interrupt;
 mod launch;
 mod link;
+mod pace;
 mod plan;
 mod program;
 mod rank;

@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use crate::error::{Error, Result};
-use crate::ps::{Node, TableKind, TableSpec};
+use crate::ps::{Node, TableKind, TableSpec, Traffic};
 use crate::report::{Notes, Recorder};
 use crate::snapshot::Model;
 use crate::wire::message::Clock;
@@ -17,6 +17,7 @@ use super::checkpoint::{Checkpoints, Folder, Resumed};
 use super::coordinator::{Coordinator, Ending, Input};
 use super::host::Host;
 use super::link::Link;
+use super::pace::{limit, pace};
 use super::plan::Plan;
 use super::program::Program;
 use super::settings::Settings;
@@ -54,6 +55,9 @@ impl Rank<'_> {
     pub(super) fn run<P: Program>(self, program: P) -> Result<Recorder> {
         let link = self.link;
         thread::scope(|scope| {
+            let (pacing, stop) = channel();
+            let (settings, notes) = (self.settings, self.notes);
+            scope.spawn(move || pace(link, settings, notes, &stop));
             scope.spawn(|| {
                 // Nobody else would notice: everybody waits for what this thread brings.
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| link.receive_all())) {
@@ -68,6 +72,7 @@ impl Rank<'_> {
             {
                 link.fail(error.clone());
             }
+            drop::<Sender<()>>(pacing);
             link.close();
             // The root cause may have come first from elsewhere.
             result.map_err(|error| link.board.failure().unwrap_or(error))
@@ -89,13 +94,14 @@ impl Rank<'_> {
         let plan = self.plan(&tables, resumed.from);
         let world = self.link.world.clone();
         let shards = self.settings.shards;
-        let node = Arc::new(Node::new(
-            world,
-            self.link.rank,
-            shards,
-            &tables,
-            plan.bound,
-        ));
+        let traffic = Traffic {
+            wire: self.settings.wire,
+            limit: limit(self.settings, world.ranks()),
+            ..Traffic::default()
+        };
+        let rank = self.link.rank;
+        let node = Node::with(world, rank, shards, &tables, plan.bound, traffic);
+        let node = Arc::new(node);
         node.start_at(plan.from);
         self.link.install(Arc::clone(&node));
         host.meet(0)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use crate::ps::{Bound, Consistency, World};
+use crate::ps::{Bound, Consistency, Priority, Wire, World};
 use crate::report::RecordForm;
 use crate::snapshot::checkpoint::Identity;
 
@@ -32,6 +32,12 @@ pub struct Settings {
     pub consistency: Consistency,
     /// Clocks that a read may miss.
     pub staleness: u32,
+    /// Megabits a second that each host may send and may receive; `None`: not limited.
+    pub bandwidth: Option<f64>,
+    /// Which rows leave first under a limit.
+    pub priority: Priority,
+    /// How floats travel.
+    pub wire: Wire,
     /// The run stops after this many clocks.
     pub clocks: Option<u64>,
     /// The run stops after this many seconds of training.

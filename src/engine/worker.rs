@@ -154,7 +154,8 @@ impl<'a> Worker<'a> {
     /// From now on reads miss nothing: they wait for all changes of all workers up to this
     /// worker's clock. For [`super::Program::finish`].
     pub fn settle(&mut self) {
-        self.client.settle();
+        self.client.settle(&mut self.out);
+        self.link.send_all(&mut self.out);
     }
 
     fn await_row(&mut self, table: TableId, row: u64) -> Result<()> {
@@ -240,6 +241,7 @@ impl<'a> Worker<'a> {
             staleness_sum: staleness.sum,
             reads: staleness.reads,
             staleness_max: staleness.max,
+            staleness_counts: staleness.counts,
         }
     }
 }

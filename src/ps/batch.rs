@@ -4,12 +4,12 @@
 use crate::error::{Error, Result};
 use crate::ps::rows::RowRef;
 use crate::ps::table::{Element, Partition};
-use crate::wire::message::{Rank, RowBatch, TableId};
+use crate::wire::message::{Elements, Rank, RowBatch, TableId};
 
 /// Messages with rows are cut at about this size unless told otherwise: large enough to amortise,
 /// small enough that the receiver works on one while the next is on its way, and far below the
-/// longest frame.
-pub(super) const CHUNK_BYTES: usize = 512 << 10;
+/// longest message: what fits into one frame is not put together again at its receiver.
+pub(super) const CHUNK_BYTES: usize = (512 << 10) - 1024;
 
 /// The shape of a table's rows.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,26 @@ pub(super) struct Shape {
     pub(super) width: u32,
     /// Only non-zero elements are held.
     pub(super) sparse: bool,
+    /// Floats travel as bfloat16.
+    pub(super) half: bool,
+}
+
+impl Shape {
+    /// The same, but whatever travels does so as it is.
+    pub(super) fn whole(self) -> Shape {
+        Shape {
+            half: false,
+            ..self
+        }
+    }
+
+    /// About as many bytes as a row takes on the wire.
+    pub(super) fn wire_bytes<T: Element>(self, content: RowRef<'_, T>) -> u32 {
+        match self.half {
+            true => 2 + 2 * content.held() as u32,
+            false => content.wire_bytes(),
+        }
+    }
 }
 
 /// The content of some messages, each a list of at most one batch per table.
@@ -29,7 +49,10 @@ pub(super) struct Shape {
 pub(super) struct Chunks {
     full: Vec<Vec<RowBatch>>,
     open: Vec<RowBatch>,
+    /// Of the open message.
     bytes: usize,
+    /// Of the full ones.
+    bytes_full: usize,
     bytes_max: usize,
 }
 
@@ -40,6 +63,7 @@ impl Chunks {
             full: Vec::new(),
             open: Vec::new(),
             bytes: 0,
+            bytes_full: 0,
             bytes_max,
         }
     }
@@ -47,6 +71,11 @@ impl Chunks {
     /// True if no row was added.
     pub(super) fn is_empty(&self) -> bool {
         self.full.is_empty() && self.open.is_empty()
+    }
+
+    /// About the bytes of all messages.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.bytes_full + self.bytes) as u64
     }
 
     /// The messages' contents, at least one (perhaps empty).
@@ -97,11 +126,15 @@ impl<'a, T: Element> Filler<'a, T> {
             self.cut();
             let open = std::mem::take(&mut self.chunks.open);
             self.chunks.full.push(open);
-            self.chunks.bytes = 0;
+            self.chunks.bytes_full += std::mem::take(&mut self.chunks.bytes);
         }
         self.chunks.bytes += bytes;
         self.rows.push(row);
         match content {
+            RowRef::Dense(elements) if self.shape.half => {
+                let rounded = elements.iter().map(|element| element.rounded());
+                self.elements.extend(rounded);
+            }
             RowRef::Dense(elements) if !self.shape.sparse => {
                 self.elements.extend_from_slice(elements);
             }
@@ -129,9 +162,27 @@ impl<'a, T: Element> Filler<'a, T> {
             rows: std::mem::take(&mut self.rows),
             ends: std::mem::take(&mut self.ends),
             columns: std::mem::take(&mut self.columns),
-            elements: T::into_elements(std::mem::take(&mut self.elements)),
+            elements: match T::into_elements(std::mem::take(&mut self.elements)) {
+                Elements::F32(elements) if self.shape.half => Elements::Bf16(elements),
+                elements => elements,
+            },
         });
     }
+}
+
+/// About as many bytes as a batch takes on the wire.
+pub(super) fn wire_bytes(batch: &RowBatch) -> u64 {
+    fn sum<T: Element>(elements: &[T]) -> usize {
+        elements.iter().map(|element| element.wire_bytes()).sum()
+    }
+    let elements = match &batch.elements {
+        Elements::F32(elements) => 4 * elements.len(),
+        Elements::F64(elements) => 8 * elements.len(),
+        Elements::Bf16(elements) => 2 * elements.len(),
+        Elements::I32(elements) => sum(elements),
+        Elements::I64(elements) => sum(elements),
+    };
+    (2 * batch.rows.len() + batch.columns.len() + elements) as u64
 }
 
 /// A batch whose every number is within its bounds.
@@ -250,13 +301,13 @@ fn check_columns(batch: &RowBatch, elements: usize, width: u32) -> Result<(), &'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::message::Elements;
 
     const SHAPE: Shape = Shape {
         table: 0,
         rows: 10,
         width: 4,
         sparse: true,
+        half: false,
     };
 
     fn batch() -> RowBatch {

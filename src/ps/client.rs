@@ -15,10 +15,10 @@ use crate::ps::node::{Node, Outgoing};
 use crate::ps::rows::RowRef;
 use crate::ps::shared::Table;
 use crate::ps::table::Element;
-use crate::wire::message::{Clock, Message, Rank, TableId, WorkerId};
+use crate::wire::message::{Clock, Message, Rank, STALENESS_COUNTS_MAX, TableId, WorkerId};
 
 /// The staleness that reads observed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Staleness {
     /// Sum over reads, in clocks.
     pub sum: u64,
@@ -26,6 +26,23 @@ pub struct Staleness {
     pub reads: u64,
     /// The largest, in clocks.
     pub max: u64,
+    /// Number of reads by staleness, from 0; the last of [`STALENESS_COUNTS_MAX`] counts has all
+    /// that are larger, too.
+    pub counts: Vec<u64>,
+}
+
+impl Staleness {
+    #[inline]
+    fn add(&mut self, staleness: u64) {
+        self.sum += staleness;
+        self.reads += 1;
+        self.max = self.max.max(staleness);
+        let position = staleness.min(STALENESS_COUNTS_MAX as u64 - 1) as usize;
+        if position >= self.counts.len() {
+            self.counts.resize(position + 1, 0);
+        }
+        self.counts[position] += 1;
+    }
 }
 
 /// A worker's handle on the tables, owned by its thread.
@@ -53,8 +70,9 @@ pub(super) struct View<T> {
 
 /// What a clock does with a view whatever its elements are.
 pub(super) trait AnyView: Any + Send {
-    /// Moves the updates into the tables and outboxes of the process.
-    fn add(&mut self);
+    /// Moves the updates, made in `clock`, into the tables and outboxes of the process, whose home
+    /// rows have `stamp`.
+    fn add(&mut self, clock: Clock, stamp: Clock);
     /// Adds the updates of `home`'s rows to `chunks`.
     fn export(&self, home: Rank, chunks: &mut Chunks);
     /// Gives the updates away and goes on with `spare` memory.
@@ -78,9 +96,9 @@ impl<T: Element> View<T> {
 }
 
 impl<T: Element> AnyView for View<T> {
-    fn add(&mut self) {
+    fn add(&mut self, clock: Clock, stamp: Clock) {
         if !self.deltas.is_empty() {
-            self.table.add(&self.deltas);
+            self.table.add(&self.deltas, clock, stamp);
             self.deltas.clear();
         }
     }
@@ -247,7 +265,7 @@ impl Client {
     /// have published comes back; under `bsp` nothing happens before the clock.
     pub fn publish(&mut self, out: &mut Outgoing) {
         if !self.node.bound.lockstep() {
-            self.tables.iter_mut().flatten().for_each(|view| view.add());
+            self.hand_in();
             self.node.publish(out);
         }
     }
@@ -257,10 +275,16 @@ impl Client {
         if self.node.bound.lockstep() {
             self.clock_in_lockstep(out);
         } else {
-            self.tables.iter_mut().flatten().for_each(|view| view.add());
+            self.hand_in();
             self.node.turn(self.worker, out);
         }
         self.at += 1;
+    }
+
+    fn hand_in(&mut self) {
+        let (clock, stamp) = (self.at, self.node.clocks.stamp());
+        let views = self.tables.iter_mut().flatten();
+        views.for_each(|view| view.add(clock, stamp));
     }
 
     fn clock_in_lockstep(&mut self, out: &mut Outgoing) {
@@ -295,9 +319,11 @@ impl Client {
     }
 
     /// From now on reads miss nothing: they wait for every worker's updates of all clocks that this
-    /// worker has completed. For the end of a run.
-    pub fn settle(&mut self) {
+    /// worker has completed. For the end of a run: under a limited bandwidth, what waits on this
+    /// rank leaves now, whatever that costs.
+    pub fn settle(&mut self, out: &mut Outgoing) {
         self.bound = self.bound.tightened();
+        self.node.settle(out);
     }
 
     #[inline]
@@ -306,10 +332,7 @@ impl Client {
             self.bound.allows(self.at, stamp),
             "a row was read before it was ready"
         );
-        let staleness = observed(self.at, stamp);
-        self.staleness.sum += staleness;
-        self.staleness.reads += 1;
-        self.staleness.max = self.staleness.max.max(staleness);
+        self.staleness.add(observed(self.at, stamp));
     }
 
     /// The staleness of the reads since it was last taken.

@@ -19,6 +19,22 @@
 //! | `async` | none | yes | pushed in answer to every update |
 //!
 //! `async` waits only for the first copy of a row, without which there is nothing to read.
+//!
+//! # Delays that the rule allows
+//!
+//! Under a limited bandwidth a changed row may wait before it leaves (see `traffic.rs`). Let every
+//! worker of the world have completed clock `c`; those at `c + 1`, the slowest, must be able to read
+//! rows with stamp `c − s`, or nobody could go on. The `s` clocks are shared between the two ways
+//! that a change goes, `s = u + p`:
+//!
+//! * a rank that has completed `c` keeps no update of clock `c − u` or older: its home's stamp is at
+//!   least `c − u`;
+//! * a home with stamp `t` keeps no change back that made a copy older than stamp `t − p`: the copy
+//!   has at least stamp `c − u − p`.
+//!
+//! Faster workers may have to wait where they would not without the limit: the same `s` clocks
+//! cannot be spent twice. Lazy homes answer when they are asked and nothing waits there: `u = s`.
+//! Under `async` everything may wait for ever, under `bsp` nothing.
 
 use crate::wire::message::Clock;
 
@@ -95,6 +111,30 @@ impl Bound {
         self.consistency == Consistency::Async
     }
 
+    /// How many of the staleness's clocks an update may wait on its rank: *u* above.
+    fn update_delay(self) -> Clock {
+        match self.consistency {
+            Consistency::Bsp => 0,
+            Consistency::Ssp => Clock::from(self.staleness),
+            Consistency::Essp => Clock::from(self.staleness / 2),
+            Consistency::Async => Clock::MAX,
+        }
+    }
+
+    /// Updates of clock `since` must leave a rank whose workers have all completed `completed`.
+    pub(super) fn update_is_due(self, since: Clock, completed: Clock) -> bool {
+        since <= completed.saturating_sub(self.update_delay())
+    }
+
+    /// A changed row whose copy has stamp `since` must leave a home with stamp `stamp`.
+    pub(super) fn push_is_due(self, since: Clock, stamp: Clock) -> bool {
+        let delay = match self.consistency {
+            Consistency::Async => Clock::MAX,
+            _ => Clock::from(self.staleness) - self.update_delay(),
+        };
+        since < stamp.saturating_sub(delay)
+    }
+
     /// The same rule with nothing missing: s = 0.
     pub(super) fn tightened(self) -> Bound {
         match self.consistency {
@@ -125,6 +165,30 @@ mod tests {
         let bsp = Bound::new(Consistency::Bsp, 7);
         assert!(bsp.allows(5, 4) && !bsp.allows(5, 3) && bsp.staleness() == 0);
         assert!(Bound::new(Consistency::Async, 0).allows(1000, -1));
+    }
+
+    #[test]
+    fn the_slowest_can_always_read_what_delays_leave_it() {
+        for mode in [Consistency::Bsp, Consistency::Ssp, Consistency::Essp] {
+            for staleness in 0..7 {
+                let bound = Bound::new(mode, staleness);
+                let completed = 20;
+                let kept = (0..=completed).find(|c| !bound.update_is_due(*c, completed));
+                let stamp = kept.unwrap_or(completed + 1) - 1;
+                let copy = (-1..=stamp).find(|since| !bound.push_is_due(*since, stamp));
+                let copy = if mode == Consistency::Ssp {
+                    stamp
+                } else {
+                    copy.unwrap_or(stamp)
+                };
+                assert!(bound.allows(completed + 1, copy), "{mode:?} {staleness}");
+                // No clock of the bound is wasted.
+                let older = !bound.allows(completed + 1, copy - 1);
+                assert!(older || copy == -1, "{mode:?} {staleness}");
+            }
+        }
+        let never = Bound::new(Consistency::Async, 3);
+        assert!(!never.update_is_due(0, 1 << 40) && !never.push_is_due(-1, 1 << 40));
     }
 
     #[test]

@@ -60,6 +60,47 @@ impl<T: Element> Deltas<T> {
         }
     }
 
+    /// The change of dense row `key`, if there is one, to be changed.
+    pub(super) fn get_mut(&mut self, key: u64) -> Option<&mut [T]> {
+        let start = self.find(key)? * self.width;
+        self.dense.get_mut(start..start + self.width)
+    }
+
+    /// The change of dense row `key`, zero if there was none, to be changed.
+    pub(super) fn dense_mut(&mut self, key: u64) -> &mut [T] {
+        let (position, new) = self.position(key);
+        let (start, end) = (position * self.width, (position + 1) * self.width);
+        if self.dense.len() < end {
+            self.dense.resize(end, T::default());
+        }
+        if new {
+            self.dense[start..end].fill(T::default());
+        }
+        &mut self.dense[start..end]
+    }
+
+    /// The position of row `key` in [`Deltas::touched`], if there is a change to it.
+    pub(super) fn find(&self, key: u64) -> Option<usize> {
+        (self.positions[key as usize] as usize).checked_sub(1)
+    }
+
+    /// Forgets the change at `position`; the last one takes its place.
+    pub(super) fn remove(&mut self, position: usize) {
+        let last = self.touched.len() - 1;
+        if position < last && self.lists.is_none() {
+            let (from, width) = (last * self.width, self.width);
+            self.dense.copy_within(from..from + width, position * width);
+        }
+        if let Some(lists) = &mut self.lists {
+            lists.swap(position, last);
+        }
+        let key = self.touched.swap_remove(position);
+        if let Some(moved) = self.touched.get(position) {
+            self.positions[*moved as usize] = position as u32 + 1;
+        }
+        self.positions[key as usize] = 0;
+    }
+
     /// Adds all elements of `delta` to the change of dense row `key`.
     #[inline]
     pub(super) fn inc(&mut self, key: u64, delta: &[T]) {
@@ -145,6 +186,36 @@ mod tests {
             assert!(matches!(deltas.get(7), Some(RowRef::Dense([2, 3]))));
             assert!(matches!(deltas.at(1), RowRef::Dense([10, 20])));
             deltas.clear();
+        }
+    }
+
+    #[test]
+    fn single_changes_are_removed() {
+        for sparse in [false, true] {
+            let mut deltas: Deltas<i32> = Deltas::new(sparse, 2, 10);
+            for key in [7u32, 3, 5] {
+                let value = key as i32;
+                match sparse {
+                    true => deltas.inc_sparse(key.into(), 1, value),
+                    false => deltas.inc(key.into(), &[0, value]),
+                }
+            }
+            for (removed, left) in [(7, vec![3, 5]), (5, vec![3]), (3, vec![])] {
+                deltas.remove(deltas.find(removed).unwrap());
+                assert!(deltas.find(removed).is_none());
+                let mut keys = deltas.touched().to_vec();
+                keys.sort_unstable();
+                assert_eq!(keys, left);
+                for key in left {
+                    let sum = deltas
+                        .get(key)
+                        .unwrap()
+                        .pairs()
+                        .map(|(_, e)| e)
+                        .sum::<i32>();
+                    assert_eq!(sum, key as i32);
+                }
+            }
         }
     }
 

@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
+use crate::ps::batch::Chunks;
 use crate::ps::node::{Node, Outgoing, lock};
 use crate::ps::outbox::{Arrived, InFlight};
+use crate::ps::peer::Peer;
 use crate::ps::push::Meta;
 use crate::wire::message::{Clock, Message, Rank, RowBatch, TableId};
 
@@ -128,7 +130,7 @@ impl Node {
         for batch in arrived.batches.iter() {
             if let Ok(table) = self.table(batch.table) {
                 // The sender's copies contain its own updates already.
-                table.apply(batch, Some(from));
+                table.apply(batch, Some(from), self.clocks.stamp());
             }
         }
         self.clocks.raise(from, arrived.completes);
@@ -160,7 +162,7 @@ impl Node {
     ) -> Result<()> {
         let shared = self.table(table)?;
         shared.check_rows(rows, self.rank)?;
-        let mut peer = lock(&self.peers[from as usize]);
+        let peer = &mut *lock(&self.peers[from as usize]);
         let stamp = self.clocks.stamp();
         // An eager reader gets what there is, and whatever it lacks when that is there.
         if self.bound.eager() {
@@ -172,11 +174,21 @@ impl Node {
         }
         let mut chunks = self.chunks();
         shared.values(rows, &mut chunks);
+        self.answer(peer, wanted, &chunks);
         let included = peer.inbox.included();
         let send = |message| out.push((from, message));
         peer.pushes
             .send(chunks.finish(), (stamp, included), false, None, send);
         Ok(())
+    }
+
+    /// Pays for rows that were asked for. The first copies are no matter of the read rule.
+    fn answer(&self, peer: &mut Peer, wanted: Clock, chunks: &Chunks) {
+        if !self.bound.eager() && wanted >= 0 {
+            self.force(peer, chunks.bytes());
+        } else if let Some(budget) = &mut peer.budget {
+            budget.spend(chunks.bytes());
+        }
     }
 
     fn rows(&self, from: Rank, meta: Meta, stamp: Clock, batches: &[RowBatch]) -> Result<()> {

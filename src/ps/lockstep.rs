@@ -118,7 +118,7 @@ impl Lockstep {
             };
             for (table, deltas) in tables.iter().zip(&clock.deltas) {
                 if let (Some(table), Some(deltas)) = (table, deltas) {
-                    table.apply_deltas(deltas.as_ref());
+                    table.apply_deltas(deltas.as_ref(), self.applied - 1);
                 }
             }
             self.spare.push(clock.deltas);
@@ -129,7 +129,7 @@ impl Lockstep {
         while let Some(arrived) = self.arrived[rank].pop_front() {
             for batch in arrived.batches.iter() {
                 if let Some(Some(table)) = tables.get(batch.table as usize) {
-                    table.apply(batch, None);
+                    table.apply(batch, None, self.applied - 1);
                 }
             }
             if arrived.completes >= self.applied {

@@ -7,6 +7,7 @@ mod consistency;
 mod deltas;
 mod handle;
 mod lockstep;
+mod managed;
 mod node;
 mod outbox;
 mod peer;
@@ -19,6 +20,7 @@ mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod turn;
 mod world;
 
@@ -26,4 +28,5 @@ pub use client::{Client, Staleness};
 pub use consistency::{Bound, Consistency};
 pub use node::{Node, Outgoing};
 pub use table::{Element, ElementType, Home, Partition, TableKind, TableSpec};
+pub use traffic::{Limit, Priority, Traffic, Wire};
 pub use world::World;

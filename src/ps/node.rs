@@ -14,16 +14,18 @@
 //!    they do not include yet. A row only ever changes to the value of a later push.
 //! 3. When a clock is complete, eager homes push what has changed. The stamp of such a push holds
 //!    for all rows of its reader, once every push before it has arrived or is covered.
-//! 4. Whatever goes unanswered for two ticks is repeated: updates, pulls, blocks; a gap in the
+//! 4. Under a limited bandwidth rows are kept back in both directions (see `managed.rs`); clocks
+//!    and stamps then count as complete when nothing of them is kept back any more.
+//! 5. Whatever goes unanswered for two ticks is repeated: updates, pulls, blocks; a gap in the
 //!    pushes makes the reader ask for a refresh. Everything may arrive late, twice or not at all.
 //!
 //! With one rank there are no peers: nothing is encoded, sent or noted for sending.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::ps::batch::{CHUNK_BYTES, Chunks, Shape};
+use crate::ps::batch::{Chunks, Shape};
 use crate::ps::client::Client;
 use crate::ps::clock::Clocks;
 use crate::ps::consistency::Bound;
@@ -32,6 +34,7 @@ use crate::ps::peer::Peer;
 use crate::ps::relocate::Blocks;
 use crate::ps::shared::{AnyTable, new_table};
 use crate::ps::table::{Partition, TableKind, TableSpec};
+use crate::ps::traffic::{Priority, Traffic, Wire};
 use crate::ps::world::World;
 use crate::wire::message::{Clock, Message, Payload, Rank, RowBatch, TableId, WorkerId};
 
@@ -53,7 +56,11 @@ pub struct Node {
     pub(super) peers: Vec<Mutex<Peer>>,
     pub(super) lockstep: Mutex<Lockstep>,
     pub(super) blocks: Mutex<Blocks>,
-    chunk_bytes: usize,
+    /// A local worker has settled: nothing waits any longer.
+    pub(super) settled: AtomicBool,
+    /// The read rule alone needs more than the bandwidth.
+    pub(super) short: AtomicBool,
+    pub(super) traffic: Traffic,
 }
 
 /// A poisoned lock means that another worker's thread panicked; its panic ends the run, and must
@@ -68,7 +75,26 @@ impl Node {
     /// # Panics
     /// If there are more tables than a [`TableId`] can number.
     pub fn new(world: World, rank: Rank, shards: u32, tables: &[TableSpec], bound: Bound) -> Node {
+        Node::with(world, rank, shards, tables, bound, Traffic::default())
+    }
+
+    /// The same with a say in how rows travel. With a limit nothing leaves by choice before
+    /// [`Node::grant`]. Under `bsp` floats travel as they are.
+    ///
+    /// # Panics
+    /// If there are more tables than a [`TableId`] can number.
+    pub fn with(
+        world: World,
+        rank: Rank,
+        shards: u32,
+        tables: &[TableSpec],
+        bound: Bound,
+        traffic: Traffic,
+    ) -> Node {
         let ranks = world.ranks();
+        let weigh = traffic
+            .limit
+            .is_some_and(|limit| limit.priority == Priority::Magnitude);
         let partition = Partition::new(ranks, shards);
         let table = |(id, spec): (usize, &TableSpec)| match spec.kind {
             TableKind::Exclusive { .. } => None,
@@ -83,8 +109,9 @@ impl Node {
                     rows,
                     width,
                     sparse,
+                    half: traffic.wire == Wire::Bf16 && !bound.lockstep(),
                 };
-                Some(new_table(element, shape, partition, (ranks, rank)))
+                Some(new_table(element, shape, partition, (ranks, rank), weigh))
             }
         };
         let workers = world.local(rank).len();
@@ -95,17 +122,21 @@ impl Node {
             tables: tables.iter().enumerate().map(table).collect(),
             clocks: Clocks::new(&world, rank),
             floors: (0..ranks).map(|_| AtomicI64::new(Clock::MIN)).collect(),
-            peers: (0..ranks).map(|_| Mutex::new(Peer::new(-1))).collect(),
+            peers: (0..ranks)
+                .map(|to| Mutex::new(Peer::new(-1, traffic.budget(ranks, rank, to))))
+                .collect(),
             lockstep: Mutex::new(Lockstep::new(ranks, rank, workers)),
             blocks: Mutex::new(Blocks::new(tables)),
-            chunk_bytes: CHUNK_BYTES,
+            settled: AtomicBool::new(false),
+            short: AtomicBool::new(false),
+            traffic,
             world,
         }
     }
 
     /// Cuts messages with rows at about `bytes`, instead of half a mebibyte.
     pub fn cut_at(mut self, bytes: usize) -> Node {
-        self.chunk_bytes = bytes;
+        self.traffic.chunk_bytes = bytes;
         self
     }
 
@@ -126,15 +157,22 @@ impl Node {
     pub fn start_at(&self, clock: Clock) {
         self.clocks.start_at(clock);
         lock(&self.lockstep).start_at(clock);
-        self.peers
-            .iter()
-            .for_each(|peer| *lock(peer) = Peer::new(clock - 1));
+        for peer in &self.peers {
+            let mut peer = lock(peer);
+            let budget = peer.budget.take();
+            *peer = Peer::new(clock - 1, budget);
+        }
     }
 
     /// The newest clock that all workers of the world have completed and whose updates are all in
     /// this rank's home rows.
     pub fn stamp(&self) -> Clock {
         self.clocks.stamp()
+    }
+
+    /// Batches of updates that have left for `rank` and are not known to be in its rows yet.
+    pub fn unacknowledged(&self, rank: Rank) -> usize {
+        lock(&self.peers[rank as usize]).outbox.unacknowledged()
     }
 
     /// This process's rank.
@@ -217,7 +255,7 @@ impl Node {
 
     /// Room for rows to be sent.
     pub(super) fn chunks(&self) -> Chunks {
-        Chunks::new(self.chunk_bytes)
+        Chunks::new(self.traffic.chunk_bytes)
     }
 
     /// True if there is no other rank.

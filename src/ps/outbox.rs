@@ -89,6 +89,11 @@ impl Outbox {
         }
     }
 
+    /// Number of batches that have not come back as included.
+    pub(super) fn unacknowledged(&self) -> usize {
+        self.sent.len()
+    }
+
     /// Batches `0 .. included` are in the rows that have come from the other rank.
     pub(super) fn forget(&mut self, included: u64) {
         while self.sent.front().is_some_and(|sent| sent.number < included) {

@@ -2,6 +2,7 @@
 
 use crate::ps::outbox::{Inbox, Outbox};
 use crate::ps::push::{Arrivals, Pushes};
+use crate::ps::traffic::Budget;
 use crate::wire::message::Clock;
 
 /// Everything between this rank and another.
@@ -16,17 +17,20 @@ pub(super) struct Peer {
     pub(super) arrivals: Arrivals,
     /// It has registered rows here.
     pub(super) reads: bool,
+    /// What may leave for it, if bandwidth is limited.
+    pub(super) budget: Option<Budget>,
 }
 
 impl Peer {
     /// Nothing sent and nothing arrived; both know that all workers have completed `completed`.
-    pub(super) fn new(completed: Clock) -> Peer {
+    pub(super) fn new(completed: Clock, budget: Option<Budget>) -> Peer {
         Peer {
             outbox: Outbox::new(completed),
             inbox: Inbox::default(),
             pushes: Pushes::default(),
             arrivals: Arrivals::default(),
             reads: false,
+            budget,
         }
     }
 }

@@ -19,6 +19,10 @@ pub(super) struct Replica<T> {
     rows: Rows<T>,
     /// Changes that have not left yet, of rows held or not.
     outbox: Deltas<T>,
+    /// By position in the outbox: the oldest clock that the change belongs to.
+    since: Vec<Clock>,
+    /// What rounding took off the changes that have left.
+    residue: Deltas<T>,
 }
 
 /// What is known about a copy.
@@ -49,6 +53,8 @@ impl<T: Element> Replica<T> {
             held: Vec::new(),
             rows: Rows::new(sparse, width, 0),
             outbox: Deltas::new(sparse, width, slots),
+            since: Vec::new(),
+            residue: Deltas::new(sparse, width, slots),
         }
     }
 
@@ -91,9 +97,15 @@ impl<T: Element> Replica<T> {
             .map(|h| (h.slot as usize, h.asked.0))
     }
 
-    /// Adds a change made on this rank, to the copy (if there is one) and to the outbox.
-    pub(super) fn add(&mut self, slot: usize, delta: RowRef<'_, T>) {
+    /// Adds a change made on this rank in `clock`, to the copy (if there is one) and to the outbox.
+    pub(super) fn add(&mut self, slot: usize, delta: RowRef<'_, T>, clock: Clock) {
         self.outbox.inc_row(slot as u64, delta);
+        match self.outbox.find(slot as u64) {
+            Some(position) if position < self.since.len() => {
+                self.since[position] = self.since[position].min(clock);
+            }
+            _ => self.since.push(clock),
+        }
         if let Some(position) = self.position(slot) {
             self.rows.add(position, delta);
         }
@@ -123,14 +135,63 @@ impl<T: Element> Replica<T> {
         self.rows.set(position, value);
         let rows = &mut self.rows;
         in_flight(&mut |delta| rows.add(position, delta));
-        if let Some(delta) = self.outbox.get(slot as u64) {
-            self.rows.add(position, delta);
+        for kept in [&self.outbox, &self.residue] {
+            if let Some(delta) = kept.get(slot as u64) {
+                self.rows.add(position, delta);
+            }
         }
     }
 
-    /// The changes that have not left yet; the caller clears them when they have.
-    pub(super) fn outbox(&mut self) -> &mut Deltas<T> {
-        &mut self.outbox
+    /// The changes that have not left yet.
+    pub(super) fn outbox(&self) -> &Deltas<T> {
+        &self.outbox
+    }
+
+    /// The slots of the rows with such changes, with the oldest clock of each change.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (usize, Clock)> + '_ {
+        let slots = self.outbox.touched().iter();
+        slots
+            .zip(&self.since)
+            .map(|(slot, since)| (*slot as usize, *since))
+    }
+
+    /// All of them have left.
+    pub(super) fn clear(&mut self) {
+        self.outbox.clear();
+        self.since.clear();
+    }
+
+    /// The change of the row at `slot` has left.
+    pub(super) fn left(&mut self, slot: usize) {
+        if let Some(position) = self.outbox.find(slot as u64) {
+            self.outbox.remove(position);
+            self.since.swap_remove(position);
+        }
+    }
+
+    /// Rounds the dense change at `slot`, and what was left of it before, to what travels; keeps
+    /// the rest.
+    pub(super) fn round(&mut self, slot: usize) {
+        let Some(delta) = self.outbox.get_mut(slot as u64) else {
+            return;
+        };
+        let residue = self.residue.dense_mut(slot as u64);
+        for (delta, residue) in delta.iter_mut().zip(residue) {
+            let whole = delta.plus(*residue);
+            *delta = whole.rounded();
+            *residue = whole.minus(*delta);
+        }
+    }
+
+    /// Puts all that rounding took off back into the outbox, to leave whole.
+    pub(super) fn restore_residue(&mut self, clock: Clock) {
+        let known = self.since.len();
+        for (position, slot) in self.residue.touched().iter().enumerate() {
+            self.outbox.inc_row(*slot, self.residue.at(position));
+        }
+        self.since
+            .resize(self.outbox.touched().len().max(known), clock);
+        self.residue.clear();
     }
 
     fn position(&self, slot: usize) -> Option<usize> {
@@ -164,14 +225,14 @@ mod tests {
     #[test]
     fn own_changes_are_always_in_the_copy_exactly_once() {
         let mut replica: Replica<i64> = Replica::new(false, 1, 8);
-        replica.add(3, RowRef::Dense(&[1]));
+        replica.add(3, RowRef::Dense(&[1]), 0);
         assert!(replica.get(3).is_none());
         assert!(replica.ask(3, 0, true) && !replica.ask(3, 1, true));
         assert!(replica.get(3).is_none());
         replica.receive(3, RowRef::Dense(&[100]), (0, 0), |_| {});
         assert_eq!(value(&replica), (101, 0));
-        replica.outbox().clear();
-        replica.add(3, RowRef::Dense(&[2]));
+        replica.clear();
+        replica.add(3, RowRef::Dense(&[2]), 1);
         assert_eq!(value(&replica), (103, 0));
         replica.receive(3, RowRef::Dense(&[200]), (5, 4), |add| {
             add(RowRef::Dense(&[1]))
@@ -180,6 +241,38 @@ mod tests {
         // A push overtaken by a later one changes nothing.
         replica.receive(3, RowRef::Dense(&[150]), (4, 3), |_| {});
         assert_eq!(value(&replica), (203, 4));
+    }
+
+    #[test]
+    fn a_change_is_as_old_as_its_oldest_part() {
+        let mut replica: Replica<i64> = Replica::new(false, 1, 8);
+        replica.add(3, RowRef::Dense(&[1]), 5);
+        replica.add(6, RowRef::Dense(&[1]), 6);
+        replica.add(3, RowRef::Dense(&[1]), 4);
+        replica.add(3, RowRef::Dense(&[1]), 9);
+        assert_eq!(replica.waiting().collect::<Vec<_>>(), [(3, 4), (6, 6)]);
+        replica.left(3);
+        replica.add(3, RowRef::Dense(&[1]), 9);
+        assert_eq!(replica.waiting().collect::<Vec<_>>(), [(6, 6), (3, 9)]);
+    }
+
+    #[test]
+    fn what_rounding_takes_off_leaves_later() {
+        let mut replica: Replica<f32> = Replica::new(false, 1, 8);
+        let (step, mut sent) = (0.001_234_567, 0.0);
+        for clock in 0..1000 {
+            replica.add(3, RowRef::Dense(&[step]), clock);
+            replica.round(3);
+            let Some(RowRef::Dense([delta])) = replica.outbox().get(3) else {
+                panic!("no change");
+            };
+            assert_eq!(delta.to_bits() & 0xffff, 0, "not a bfloat16");
+            sent += f64::from(*delta);
+            replica.left(3);
+        }
+        assert!((sent - 1000.0 * f64::from(step)).abs() < 1e-5, "{sent}");
+        replica.restore_residue(1000);
+        assert_eq!(replica.waiting().collect::<Vec<_>>(), [(3, 1000)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How the elements of rows lie in memory.
 
-use crate::ps::table::{Element, add};
+use crate::ps::table::{Element, ElementType, add};
 
 /// A row, or a change to one, borrowed from wherever it lies.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,35 @@ impl<'a, T: Element> RowRef<'a, T> {
             RowRef::Pairs(pairs) => pairs[i],
             RowRef::Columns(columns, elements) => (columns[i], elements[i]),
         })
+    }
+
+    /// The elements alone.
+    fn elements(self) -> impl Iterator<Item = T> + use<'a, T> {
+        let (slice, pairs): (&[T], &[(u32, T)]) = match self {
+            RowRef::Dense(elements) | RowRef::Columns(_, elements) => (elements, &[]),
+            RowRef::Pairs(pairs) => (&[], pairs),
+        };
+        let of_pairs = pairs.iter().map(|(_, element)| *element);
+        slice.iter().copied().chain(of_pairs)
+    }
+
+    /// The sum of the elements' absolute values.
+    pub(super) fn magnitude(self) -> f64 {
+        self.elements().map(T::magnitude).sum()
+    }
+
+    /// About as many bytes as the row takes on the wire.
+    pub(super) fn wire_bytes(self) -> u32 {
+        let columns = match self {
+            RowRef::Dense(_) => 0,
+            _ => self.held(),
+        };
+        let elements: usize = match T::TYPE {
+            ElementType::F32 => 4 * self.held(),
+            ElementType::F64 => 8 * self.held(),
+            _ => self.elements().map(T::wire_bytes).sum(),
+        };
+        (2 + columns + elements) as u32
     }
 
     /// Number of elements that are held.

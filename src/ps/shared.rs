@@ -10,8 +10,9 @@ use crate::ps::deltas::Deltas;
 use crate::ps::outbox::InFlight;
 use crate::ps::replica::Replica;
 use crate::ps::rows::{RowRef, Rows};
-use crate::ps::shard::Shard;
+use crate::ps::shard::{Mark, Owed, Shard};
 use crate::ps::table::{Element, ElementType, Home, Partition};
+use crate::ps::traffic::{Candidate, importance};
 use crate::wire::message::{Clock, Rank, RowBatch};
 
 /// A shared table with elements of type `T`.
@@ -22,6 +23,8 @@ pub(super) struct Table<T> {
     shards: Vec<RwLock<Shard<T>>>,
     /// By rank, then by shard there; nothing for this rank.
     replicas: Vec<Vec<RwLock<Replica<T>>>>,
+    /// Changes are weighed, to tell which leave first.
+    weigh: bool,
 }
 
 /// What the protocol does with a table whatever its elements are.
@@ -30,14 +33,30 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn check(&self, batch: &RowBatch, home: Rank) -> Result<()>;
     /// Checks row numbers asked of `home`.
     fn check_rows(&self, rows: &[u64], home: Rank) -> Result<()>;
-    /// Adds checked changes to home rows; their sender has them already if it is `knows`.
-    fn apply(&self, batch: &RowBatch, knows: Option<Rank>);
+    /// Adds checked changes to home rows; their sender has them already if it is `knows`. All of
+    /// them belong to later clocks than `stamp`.
+    fn apply(&self, batch: &RowBatch, knows: Option<Rank>, stamp: Clock);
     /// Adds those changes of a worker (a boxed [`Deltas`]) that are to home rows.
-    fn apply_deltas(&self, deltas: &dyn Any);
+    fn apply_deltas(&self, deltas: &dyn Any, stamp: Clock);
     /// Takes over checked fresh values of `home`'s rows, from a push with this number and stamp.
     fn receive(&self, batch: &RowBatch, home: Rank, push: (u64, Clock), in_flight: &InFlight);
     /// Moves the changes of `home`'s rows that have not left yet into `chunks`.
     fn drain(&self, home: Rank, chunks: &mut Chunks);
+    /// The rows of `home` whose changes wait to leave, if a part of them is as old as `newest`.
+    fn waiting(&self, home: Rank, newest: Clock, to: &mut Vec<Candidate>);
+    /// Moves the changes of those rows into `chunks`; `whole`: they are not rounded.
+    fn drain_rows(&self, home: Rank, rows: &[Candidate], whole: bool, chunks: &mut Chunks);
+    /// The oldest clock of any change to `home`'s rows that waits.
+    fn oldest_waiting(&self, home: Rank) -> Clock;
+    /// Puts what rounding took off changes back to those that wait, as changes of `clock`.
+    fn restore_residue(&self, home: Rank, clock: Clock);
+    /// The home rows that `reader` wants and that have changed since it got them; its copy lacks
+    /// changes of clocks after `newest`, or older ones.
+    fn owed(&self, reader: Rank, newest: Clock, to: &mut Vec<Candidate>);
+    /// Moves the values of those rows into `chunks`.
+    fn take_owed(&self, reader: Rank, rows: &[Candidate], chunks: &mut Chunks);
+    /// `reader`'s copies of home rows lack changes of later clocks than this alone.
+    fn oldest_owed(&self, reader: Rank) -> Clock;
     /// Adds the values of home rows to `chunks`.
     fn values(&self, rows: &[u64], chunks: &mut Chunks);
     /// Registers rows for `reader`.
@@ -71,8 +90,42 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A stripe's lock, kept while row after row lies in the same stripe. One stripe at a time.
+struct Kept<'a, S> {
+    stripes: &'a [RwLock<S>],
+    at: usize,
+    guard: Option<RwLockWriteGuard<'a, S>>,
+}
+
+impl<'a, S> Kept<'a, S> {
+    fn new(stripes: &'a [RwLock<S>]) -> Kept<'a, S> {
+        Kept {
+            stripes,
+            at: 0,
+            guard: None,
+        }
+    }
+
+    #[inline]
+    fn at(&mut self, stripe: usize) -> &mut S {
+        if self.at != stripe {
+            self.guard = None;
+            self.at = stripe;
+        }
+        self.guard
+            .get_or_insert_with(|| write(&self.stripes[stripe]))
+    }
+}
+
 impl<T: Element> Table<T> {
-    pub(super) fn new(shape: Shape, partition: Partition, ranks: u32, rank: Rank) -> Table<T> {
+    pub(super) fn new(
+        shape: Shape,
+        partition: Partition,
+        (ranks, rank): (u32, Rank),
+        weigh: bool,
+    ) -> Table<T> {
+        let half = shape.half && !shape.sparse && T::TYPE == ElementType::F32;
+        let shape = Shape { half, ..shape };
         let slots = |rank, shard| partition.slots(shape.rows, rank, shard);
         let (sparse, width) = (shape.sparse, shape.width);
         let shard = |i| RwLock::new(Shard::new(Rows::new(sparse, width, slots(rank, i))));
@@ -87,6 +140,7 @@ impl<T: Element> Table<T> {
             rank,
             shards: (0..partition.shards()).map(shard).collect(),
             replicas: (0..ranks).map(replicas).collect(),
+            weigh,
         }
     }
 
@@ -131,14 +185,26 @@ impl<T: Element> Table<T> {
         )
     }
 
-    /// Adds a worker's changes to the home rows, and to the copies and outboxes of the others.
-    pub(super) fn add(&self, deltas: &Deltas<T>) {
+    /// Adds a worker's changes of `clock` to the home rows, and to the copies and outboxes of the
+    /// others. The home had `stamp` before.
+    pub(super) fn add(&self, deltas: &Deltas<T>, clock: Clock, stamp: Clock) {
+        let mark = self.mark(None, stamp);
+        let mut homes: Vec<Vec<(usize, Home)>> = vec![Vec::new(); self.replicas.len()];
         for (position, row) in deltas.touched().iter().enumerate() {
-            let (home, delta) = (self.partition.home(*row), deltas.at(position));
-            if self.is_local(home) {
-                write(&self.shards[home.shard]).add(home.slot, delta, None);
-            } else {
-                write(&self.replicas[home.rank as usize][home.shard]).add(home.slot, delta);
+            let home = self.partition.home(*row);
+            homes[home.rank as usize].push((position, home));
+        }
+        // One rank after the other: no lock is taken while another is kept.
+        for (rank, homes) in homes.into_iter().enumerate() {
+            let mut shards = Kept::new(&self.shards);
+            let mut replicas = Kept::new(&self.replicas[rank]);
+            for (position, home) in homes {
+                let delta = deltas.at(position);
+                if self.is_local(home) {
+                    shards.at(home.shard).add(home.slot, delta, mark);
+                } else {
+                    replicas.at(home.shard).add(home.slot, delta, clock);
+                }
             }
         }
     }
@@ -154,6 +220,33 @@ impl<T: Element> Table<T> {
         let mut filler = Filler::new(chunks, self.shape).expect(order.len());
         for (row, position) in order {
             filler.row(row, deltas.at(position));
+        }
+        filler.end();
+    }
+
+    fn mark(&self, knows: Option<Rank>, stamp: Clock) -> Mark {
+        Mark {
+            knows,
+            stamp,
+            weigh: self.weigh,
+        }
+    }
+
+    fn candidate(&self, row: u64, since: Clock, bytes: u32, importance: f32) -> Candidate {
+        Candidate {
+            table: self.shape.table,
+            row,
+            since,
+            importance,
+            bytes,
+        }
+    }
+
+    /// Adds the values of home rows to `chunks`, to travel as `shape` says.
+    fn values_as(&self, shape: Shape, rows: impl ExactSizeIterator<Item = u64>, to: &mut Chunks) {
+        let mut filler = Filler::new(to, shape).expect(rows.len());
+        for row in rows {
+            self.visit_home(self.partition.home(row), |value| filler.row(row, value));
         }
         filler.end();
     }
@@ -176,22 +269,25 @@ impl<T: Element> AnyTable for Table<T> {
         check_rows(rows, self.shape, self.partition, home)
     }
 
-    fn apply(&self, batch: &RowBatch, knows: Option<Rank>) {
-        let batch = self.again(batch);
+    fn apply(&self, batch: &RowBatch, knows: Option<Rank>, stamp: Clock) {
+        let (batch, mark) = (self.again(batch), self.mark(knows, stamp));
+        let mut shards = Kept::new(&self.shards);
         for (position, row) in batch.rows().iter().enumerate() {
             let home = self.partition.home(*row);
-            write(&self.shards[home.shard]).add(home.slot, batch.at(position), knows);
+            let shard = shards.at(home.shard);
+            shard.add(home.slot, batch.at(position), mark);
         }
     }
 
-    fn apply_deltas(&self, deltas: &dyn Any) {
+    fn apply_deltas(&self, deltas: &dyn Any, stamp: Clock) {
         let Some(deltas) = deltas.downcast_ref::<Deltas<T>>() else {
             unreachable!("a client's deltas have its table's element type");
         };
+        let mark = self.mark(None, stamp);
         for (position, row) in deltas.touched().iter().enumerate() {
             let home = self.partition.home(*row);
             if self.is_local(home) {
-                write(&self.shards[home.shard]).add(home.slot, deltas.at(position), None);
+                write(&self.shards[home.shard]).add(home.slot, deltas.at(position), mark);
             }
         }
     }
@@ -202,9 +298,10 @@ impl<T: Element> AnyTable for Table<T> {
             .of(self.shape.table)
             .map(|own| self.again(own))
             .collect();
+        let mut replicas = Kept::new(&self.replicas[home as usize]);
         for (position, row) in batch.rows().iter().enumerate() {
             let Home { shard, slot, .. } = self.partition.home(*row);
-            let mut replica = write(&self.replicas[home as usize][shard]);
+            let replica = replicas.at(shard);
             replica.receive(slot, batch.at(position), push, |add| {
                 own.iter().filter_map(|own| own.find(*row)).for_each(add);
             });
@@ -214,29 +311,113 @@ impl<T: Element> AnyTable for Table<T> {
     fn drain(&self, home: Rank, chunks: &mut Chunks) {
         let mut order: Vec<(u64, usize, usize)> = Vec::new();
         let mut held: Vec<_> = self.replicas[home as usize].iter().map(write).collect();
-        for (shard, replica) in held.iter_mut().enumerate() {
-            let touched = replica.outbox().touched().iter().enumerate();
+        for (shard, replica) in held.iter().enumerate() {
+            let slots = replica.waiting().map(|(slot, _)| slot);
             order.extend(
-                touched.map(|(position, slot)| {
-                    (self.row(home, shard, *slot as usize), shard, position)
-                }),
+                slots
+                    .enumerate()
+                    .map(|(position, slot)| (self.row(home, shard, slot), shard, position)),
             );
         }
         order.sort_unstable();
         let mut filler = Filler::new(chunks, self.shape).expect(order.len());
         for (row, shard, position) in order {
+            if self.shape.half {
+                held[shard].round(self.partition.home(row).slot);
+            }
             filler.row(row, held[shard].outbox().at(position));
         }
         filler.end();
-        held.iter_mut().for_each(|replica| replica.outbox().clear());
+        held.iter_mut().for_each(|replica| replica.clear());
+    }
+
+    fn waiting(&self, home: Rank, newest: Clock, to: &mut Vec<Candidate>) {
+        for (shard, replica) in self.replicas[home as usize].iter().enumerate() {
+            let replica = read(replica);
+            for (slot, since) in replica.waiting().filter(|(_, since)| *since <= newest) {
+                let Some(delta) = replica.outbox().get(slot as u64) else {
+                    continue;
+                };
+                let weight = || {
+                    let value = replica.get(slot).map(|(value, _)| value.magnitude());
+                    importance(delta.magnitude(), value)
+                };
+                let weight = if self.weigh { weight() } else { 0.0 };
+                let (row, bytes) = (self.row(home, shard, slot), self.shape.wire_bytes(delta));
+                to.push(self.candidate(row, since, bytes, weight));
+            }
+        }
+    }
+
+    fn drain_rows(&self, home: Rank, rows: &[Candidate], whole: bool, chunks: &mut Chunks) {
+        let shape = if whole {
+            self.shape.whole()
+        } else {
+            self.shape
+        };
+        let mut filler = Filler::new(chunks, shape).expect(rows.len());
+        let mut replicas = Kept::new(&self.replicas[home as usize]);
+        for Candidate { row, .. } in rows {
+            let Home { shard, slot, .. } = self.partition.home(*row);
+            let replica = replicas.at(shard);
+            if shape.half {
+                replica.round(slot);
+            }
+            if let Some(delta) = replica.outbox().get(slot as u64) {
+                filler.row(*row, delta);
+            }
+            replica.left(slot);
+        }
+        filler.end();
+    }
+
+    fn oldest_waiting(&self, home: Rank) -> Clock {
+        let oldest =
+            |replica: &RwLock<Replica<T>>| read(replica).waiting().map(|(_, since)| since).min();
+        let oldest = self.replicas[home as usize].iter().filter_map(oldest).min();
+        oldest.unwrap_or(Clock::MAX)
+    }
+
+    fn restore_residue(&self, home: Rank, clock: Clock) {
+        if self.shape.half {
+            let replicas = self.replicas[home as usize].iter();
+            replicas.for_each(|replica| write(replica).restore_residue(clock));
+        }
+    }
+
+    fn owed(&self, reader: Rank, newest: Clock, to: &mut Vec<Candidate>) {
+        for (i, shard) in self.shards.iter().enumerate() {
+            let shard = read(shard);
+            for owed in shard.owed(reader).iter().filter(|o| o.since <= newest) {
+                let slot = owed.slot as usize;
+                let value = shard.get(slot);
+                let weight = match self.weigh {
+                    true => importance(owed.size, Some(value.magnitude())),
+                    false => 0.0,
+                };
+                let (row, bytes) = (self.row(self.rank, i, slot), self.shape.wire_bytes(value));
+                to.push(self.candidate(row, owed.since, bytes, weight));
+            }
+        }
+    }
+
+    fn take_owed(&self, reader: Rank, rows: &[Candidate], chunks: &mut Chunks) {
+        for Candidate { row, .. } in rows {
+            let home = self.partition.home(*row);
+            write(&self.shards[home.shard]).take_one(reader, home.slot);
+        }
+        self.values_as(self.shape, rows.iter().map(|c| c.row), chunks);
+    }
+
+    fn oldest_owed(&self, reader: Rank) -> Clock {
+        let oldest =
+            |shard: &RwLock<Shard<T>>| read(shard).owed(reader).iter().map(|owed| owed.since).min();
+        let oldest = self.shards.iter().filter_map(oldest).min();
+        oldest.unwrap_or(Clock::MAX)
     }
 
     fn values(&self, rows: &[u64], chunks: &mut Chunks) {
-        let mut filler = Filler::new(chunks, self.shape).expect(rows.len());
-        for row in rows {
-            self.visit_home(self.partition.home(*row), |value| filler.row(*row, value));
-        }
-        filler.end();
+        self.values_as(self.shape, rows.iter().copied(), chunks);
     }
 
     fn register(&self, rows: &[u64], reader: Rank) {
@@ -255,13 +436,10 @@ impl<T: Element> AnyTable for Table<T> {
     fn changed(&self, reader: Rank, chunks: &mut Chunks) {
         let mut rows: Vec<u64> = Vec::new();
         for (i, shard) in self.shards.iter().enumerate() {
-            if read(shard).has_changed(reader) {
-                let slots = write(shard).take_changed(reader);
-                rows.extend(
-                    slots
-                        .iter()
-                        .map(|slot| self.row(self.rank, i, *slot as usize)),
-                );
+            if !read(shard).owed(reader).is_empty() {
+                let owed = write(shard).take_owed(reader);
+                let row = |owed: &Owed| self.row(self.rank, i, owed.slot as usize);
+                rows.extend(owed.iter().map(row));
             }
         }
         rows.sort_unstable();
@@ -286,7 +464,7 @@ impl<T: Element> AnyTable for Table<T> {
             .filter(|row| self.visit_home(self.partition.home(*row), |value| value.held() > 0))
             .collect();
         let mut chunks = Chunks::new(CHUNK_BYTES);
-        self.values(&rows, &mut chunks);
+        self.values_as(self.shape.whole(), rows.iter().copied(), &mut chunks);
         chunks.finish().into_iter().flatten().collect()
     }
 
@@ -317,12 +495,13 @@ pub(super) fn new_table(
     element: ElementType,
     shape: Shape,
     partition: Partition,
-    (ranks, rank): (u32, Rank),
+    ranks: (u32, Rank),
+    weigh: bool,
 ) -> Arc<dyn AnyTable> {
     match element {
-        ElementType::F32 => Arc::new(Table::<f32>::new(shape, partition, ranks, rank)),
-        ElementType::F64 => Arc::new(Table::<f64>::new(shape, partition, ranks, rank)),
-        ElementType::I32 => Arc::new(Table::<i32>::new(shape, partition, ranks, rank)),
-        ElementType::I64 => Arc::new(Table::<i64>::new(shape, partition, ranks, rank)),
+        ElementType::F32 => Arc::new(Table::<f32>::new(shape, partition, ranks, weigh)),
+        ElementType::F64 => Arc::new(Table::<f64>::new(shape, partition, ranks, weigh)),
+        ElementType::I32 => Arc::new(Table::<i32>::new(shape, partition, ranks, weigh)),
+        ElementType::I64 => Arc::new(Table::<i64>::new(shape, partition, ranks, weigh)),
     }
 }

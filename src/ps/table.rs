@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use crate::wire::message::{Elements, Rank};
+use crate::wire::{bf16, varint};
 
 /// A table as a program declares it. Its number is its position in the list of tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,15 @@ pub trait Element:
     const TYPE: ElementType;
     /// `self + other`.
     fn plus(self, other: Self) -> Self;
+    /// `self − other`.
+    fn minus(self, other: Self) -> Self;
+    /// The nearest value that [`crate::ps::Wire::Bf16`] can carry; of types other than `f32` the
+    /// value itself.
+    fn rounded(self) -> Self;
+    /// The absolute value.
+    fn magnitude(self) -> f64;
+    /// Bytes on the wire.
+    fn wire_bytes(self) -> usize;
     /// A batch of these elements.
     fn into_elements(elements: Vec<Self>) -> Elements;
     /// The batch's elements, if they are of this type.
@@ -71,7 +81,8 @@ mod sealed {
 }
 
 macro_rules! element {
-    ($type:ty, $variant:ident, |$a:ident, $b:ident| $plus:expr) => {
+    ($type:ty, $variant:ident $(or $other:ident)?, |$a:ident, $b:ident| ($plus:expr, $minus:expr),
+     |$of:ident| ($bytes:expr, $round:expr)) => {
         impl sealed::Sealed for $type {}
         impl Element for $type {
             const TYPE: ElementType = ElementType::$variant;
@@ -80,12 +91,32 @@ macro_rules! element {
                 let ($a, $b) = (self, other);
                 $plus
             }
+            #[inline]
+            fn minus(self, other: Self) -> Self {
+                let ($a, $b) = (self, other);
+                $minus
+            }
+            #[inline]
+            fn rounded(self) -> Self {
+                let $of = self;
+                $round
+            }
+            #[inline]
+            fn magnitude(self) -> f64 {
+                (self as f64).abs()
+            }
+            #[inline]
+            #[allow(unused_variables, reason = "floats are all of one length")]
+            fn wire_bytes(self) -> usize {
+                let $of = self;
+                $bytes
+            }
             fn into_elements(elements: Vec<Self>) -> Elements {
                 Elements::$variant(elements)
             }
             fn of(elements: &Elements) -> Option<&[Self]> {
                 match elements {
-                    Elements::$variant(elements) => Some(elements),
+                    Elements::$variant(elements) $(| Elements::$other(elements))? => Some(elements),
                     _ => None,
                 }
             }
@@ -93,10 +124,20 @@ macro_rules! element {
     };
 }
 
-element!(f32, F32, |a, b| a + b);
-element!(f64, F64, |a, b| a + b);
-element!(i32, I32, |a, b| a.wrapping_add(b));
-element!(i64, I64, |a, b| a.wrapping_add(b));
+element!(f32, F32 or Bf16, |a, b| (a + b, a - b), |x| (4, bf16::rounded(x)));
+element!(f64, F64, |a, b| (a + b, a - b), |x| (8, x));
+element!(
+    i32,
+    I32,
+    |a, b| (a.wrapping_add(b), a.wrapping_sub(b)),
+    |x| (varint::signed_bytes(i64::from(x)), x)
+);
+element!(
+    i64,
+    I64,
+    |a, b| (a.wrapping_add(b), a.wrapping_sub(b)),
+    |x| (varint::signed_bytes(x), x)
+);
 
 /// `to[i] += from[i]`.
 #[inline]

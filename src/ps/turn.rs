@@ -3,6 +3,7 @@
 
 use std::sync::MutexGuard;
 
+use crate::ps::batch::wire_bytes;
 use crate::ps::lockstep::{Contents, DeltaSet, Lockstep, WorkerClock};
 use crate::ps::node::{Node, Outgoing, lock};
 use crate::wire::message::{Clock, Rank, WorkerId};
@@ -49,16 +50,27 @@ impl Node {
 
     /// Sends `rank` the updates to its rows, if a clock was completed or `always`.
     fn flush(&self, rank: Rank, always: bool, mid_clock: bool, out: &mut Outgoing) {
-        let mut peer = lock(&self.peers[rank as usize]);
+        let peer = &mut *lock(&self.peers[rank as usize]);
         // Read before the outboxes are drained: they hold at least these clocks' updates.
         let completes = self.clocks.own();
         if !always && !mid_clock && completes <= peer.outbox.completes() {
             return;
         }
         let mut chunks = self.chunks();
-        self.shared()
-            .for_each(|table| table.drain(rank, &mut chunks));
-        if mid_clock && !always && chunks.is_empty() {
+        let completes = if peer.budget.is_some() {
+            let newest = if always || mid_clock {
+                Clock::MAX
+            } else {
+                completes
+            };
+            self.leave(peer, rank, (completes, newest), &mut chunks)
+        } else {
+            self.shared()
+                .for_each(|table| table.drain(rank, &mut chunks));
+            completes
+        };
+        let news = completes > peer.outbox.completes() && !mid_clock;
+        if !always && !news && chunks.is_empty() {
             return;
         }
         peer.outbox
@@ -74,7 +86,10 @@ impl Node {
             if contents.is_empty() {
                 contents.push(Vec::new());
             }
-            let mut peer = lock(&self.peers[rank as usize]);
+            let peer = &mut *lock(&self.peers[rank as usize]);
+            if peer.budget.is_some() {
+                self.force(peer, contents.iter().flatten().map(wire_bytes).sum());
+            }
             peer.outbox
                 .send(contents, clock, false, |m| out.push((rank, m)));
         }
@@ -117,6 +132,9 @@ impl Node {
             if !peer.reads || (known && !always) {
                 return;
             }
+            if peer.budget.is_some() {
+                return self.push_managed(peer, rank, always, out);
+            }
             self.shared()
                 .for_each(|table| table.changed(rank, &mut chunks));
         } else {
@@ -124,6 +142,7 @@ impl Node {
             if chunks.is_empty() {
                 return;
             }
+            self.force(peer, chunks.bytes());
         }
         let included = peer.inbox.included();
         let send = |message| out.push((rank, message));

@@ -12,6 +12,10 @@
 //! | `bytes_sent`, `bytes_received` | bytes that left and entered processes since the run began, summed over all hosts; 0 in one process |
 //! | `staleness_mean`, `staleness_max` | by how many clocks the reads since the record before were behind their reader |
 //!
+//! As JSON a record has one field more, at the end: `staleness_counts`, how many of these reads
+//! were behind by 0, 1, 2, … clocks (the last of at most 1,024 counts has all that were further
+//! behind, too). A list has no place in CSV, which stays as it is.
+//!
 //! The header and the order are an interface: new columns are only ever added at the end. Every
 //! record is flushed when it is written. Nothing but records goes to stdout.
 

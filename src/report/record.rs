@@ -24,7 +24,13 @@ pub struct Record {
     pub staleness_mean: f64,
     /// Largest staleness of a read since the record before, in clocks.
     pub staleness_max: u64,
+    /// Number of these reads by their staleness, from 0 clocks; as JSON alone.
+    #[serde(default)]
+    pub staleness_counts: Vec<u64>,
 }
+
+/// The name of what only JSON has; it comes last.
+pub(super) const COUNTS: &str = "staleness_counts";
 
 /// Columns that come before the program's own.
 const FIRST: [&str; 3] = ["clock", "seconds", "objective"];

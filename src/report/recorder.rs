@@ -14,7 +14,7 @@ pub enum RecordForm {
     /// Comma-separated values under a header.
     #[default]
     Csv,
-    /// One JSON object a line, with the header's names as keys.
+    /// One JSON object a line, with the header's names as keys, and one more.
     Jsonl,
 }
 
@@ -115,19 +115,25 @@ impl Recorder {
 
     /// Written pair by pair so that the keys keep the header's order.
     fn json_line(&self, record: &Record) -> Vec<u8> {
-        let names = record::header(self.columns()).into_iter();
-        let pairs: Vec<String> = names
-            .zip(record::values(record))
+        let pairs: Vec<String> = self
+            .pairs(record)
             .map(|(name, value)| format!("{}:{value}", json!(name)))
             .collect();
         format!("{{{}}}\n", pairs.join(",")).into_bytes()
     }
 
     fn json(&self, record: &Record) -> Value {
-        let names = record::header(self.columns())
-            .into_iter()
-            .map(str::to_owned);
-        names.zip(record::values(record)).collect()
+        let pairs = self.pairs(record);
+        pairs
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    /// Names and values as JSON has them: those of CSV, then the list that CSV has no room for.
+    fn pairs(&self, record: &Record) -> impl Iterator<Item = (&str, Value)> {
+        let names = record::header(self.columns()).into_iter();
+        let counts = (record::COUNTS, json!(record.staleness_counts));
+        names.zip(record::values(record)).chain([counts])
     }
 
     fn columns(&self) -> &[String] {
@@ -206,6 +212,7 @@ mod tests {
             bytes_received: 9,
             staleness_mean: 1e-9,
             staleness_max: 2,
+            staleness_counts: vec![5, 0, 1],
         }
     }
 
@@ -247,6 +254,11 @@ mod tests {
         assert_eq!(value["seconds"], 0.1 + 0.2);
         assert!(value["heldout_perplexity"].is_null() && value["loglik_per_token"].is_null());
         assert_eq!(value["clock"], 3);
+        assert_eq!(value["staleness_counts"], json!([5, 0, 1]));
+        assert!(
+            text.trim_end().ends_with("\"staleness_counts\":[5,0,1]}"),
+            "{text}"
+        );
         let names = header_positions(&text);
         assert!(names.is_sorted(), "{text}");
         assert_eq!(recorder.last_as_json(), value);

@@ -61,18 +61,20 @@ pub(super) fn channels(ranks: u32, coded: bool) -> Vec<Channels> {
 }
 
 impl Channels {
-    pub(super) fn send(&self, to: Rank, message: Message) {
+    pub(super) fn send(&self, to: Rank, message: Message) -> u64 {
         if self.closed.load(Relaxed) {
-            return;
+            return 0;
         }
         if !self.coded || to == self.rank {
             let from = self.rank;
             self.put(to, Parcel::Event(Event::Message { from, message }));
-            return;
+            return 0;
         }
         let frames = encode(message);
-        self.sent.fetch_add(frames.len() as u64, Relaxed);
+        let bytes = frames.len() as u64;
+        self.sent.fetch_add(bytes, Relaxed);
         self.put(to, Parcel::Frames(self.rank, frames));
+        bytes
     }
 
     /// A rank whose end was dropped receives nothing.

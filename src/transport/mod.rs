@@ -80,8 +80,8 @@ impl Transport {
     }
 
     /// Sends `message`. It is forgotten if `to` is lost or this end is closed. `Abort` overtakes and
-    /// discards everything else on its way to `to`.
-    pub fn send(&self, to: Rank, message: Message) {
+    /// discards everything else on its way to `to`. Returns about how many bytes it takes.
+    pub fn send(&self, to: Rank, message: Message) -> u64 {
         match self {
             Transport::Local(end) | Transport::Coded(end) => end.send(to, message),
             Transport::Tcp(end) => end.send(to, message),

@@ -427,14 +427,14 @@ impl Tcp {
         }
     }
 
-    pub(super) fn send(&self, to: Rank, message: Message) {
+    pub(super) fn send(&self, to: Rank, message: Message) -> u64 {
         let shared = &self.shared;
         if matches!(message, Message::Abort { .. }) {
             shared.failed.store(true, Release);
         }
         if to == shared.identity.rank {
             shared.arrived(Arrival::Own(message));
-            return;
+            return 0;
         }
         let message = Prepared::new(message);
         let bytes = message.bytes();
@@ -443,6 +443,7 @@ impl Tcp {
         } else {
             shared.links[to as usize].push(message);
         }
+        bytes
     }
 
     pub(super) fn receive(&self) -> Event {

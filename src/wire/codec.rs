@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zerocopy::{Immutable, IntoBytes};
+use zerocopy::IntoBytes;
 
 use super::Malformed;
-use super::message::{ClockStats, Elements, Message, Payload, RowBatch};
+use super::bf16;
+use super::message::{ClockStats, Elements, Message, Payload, RowBatch, STALENESS_COUNTS_MAX};
 use super::varint::{self, Reader, put, put_signed};
 
 /// Declares the message kinds: their number on the wire and the order of their fields.
@@ -146,11 +147,14 @@ impl Encoder {
         }
     }
 
-    fn raw<T: IntoBytes + Immutable + Send + Sync + 'static>(&mut self, values: Vec<T>) {
-        if size_of_val(&values[..]) < self.share_bytes_min {
-            self.buffer.extend_from_slice(values.as_bytes());
+    /// Writes the raw elements of batch `index`, from where they lie if they are many.
+    fn raw(&mut self, batches: &Arc<Vec<RowBatch>>, index: usize) {
+        let bytes = batches[index].elements.raw();
+        if bytes.len() < self.share_bytes_min {
+            self.buffer.extend_from_slice(bytes);
         } else {
-            self.segment(Bytes::from_owner(Raw(values)));
+            let batches = Arc::clone(batches);
+            self.segment(Bytes::from_owner(Raw { batches, index }));
         }
     }
 
@@ -162,12 +166,15 @@ impl Encoder {
     }
 }
 
-/// Numbers that are sent from where they lie.
-struct Raw<T>(Vec<T>);
+/// Elements that are sent from where they lie, in batches that their sender may keep.
+struct Raw {
+    batches: Arc<Vec<RowBatch>>,
+    index: usize,
+}
 
-impl<T: IntoBytes + Immutable> AsRef<[u8]> for Raw<T> {
+impl AsRef<[u8]> for Raw {
     fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.batches[self.index].elements.raw()
     }
 }
 
@@ -318,7 +325,7 @@ impl Field for [u64; 2] {
 
 impl Field for ClockStats {
     fn bytes_max(&self) -> usize {
-        2 * size_of::<f64>() + 3 * varint::BYTES_MAX
+        2 * size_of::<f64>() + (4 + self.staleness_counts.len()) * varint::BYTES_MAX
     }
     fn put(self, out: &mut Encoder) {
         self.seconds.put(out);
@@ -326,6 +333,9 @@ impl Field for ClockStats {
         self.staleness_sum.put(out);
         self.reads.put(out);
         self.staleness_max.put(out);
+        put(&mut out.buffer, self.staleness_counts.len() as u64);
+        let counts = self.staleness_counts.iter();
+        counts.for_each(|count| put(&mut out.buffer, *count));
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(ClockStats {
@@ -334,6 +344,15 @@ impl Field for ClockStats {
             staleness_sum: u64::take(input)?,
             reads: u64::take(input)?,
             staleness_max: u64::take(input)?,
+            staleness_counts: {
+                let count = input.count(1)?;
+                if count > STALENESS_COUNTS_MAX {
+                    return Err(Malformed("more counts of staleness than there are"));
+                }
+                (0..count)
+                    .map(|_| input.varint())
+                    .collect::<Result<_, _>>()?
+            },
         })
     }
 }
@@ -344,13 +363,7 @@ impl Field for Vec<u64> {
         (1 + self.len()) * varint::BYTES_MAX
     }
     fn put(self, out: &mut Encoder) {
-        debug_assert!(self.is_sorted_by(|a, b| a < b), "rows do not ascend");
-        put(&mut out.buffer, self.len() as u64);
-        let mut next = 0u64;
-        for row in self {
-            put(&mut out.buffer, row.wrapping_sub(next));
-            next = row.wrapping_add(1);
-        }
+        put_rows(&self, &mut out.buffer);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         let count = input.count(1)?;
@@ -386,24 +399,54 @@ macro_rules! list_fields {
         }
     )*};
 }
-list_fields! { Bytes RowBatch }
+list_fields! { Bytes }
 
-/// The bit of a batch's form byte that says it is sparse; the bits below are the element type.
-const SPARSE: u8 = 4;
-
-impl<T: Field + Clone> Field for Arc<T> {
-    fn bytes_max(&self) -> usize {
-        T::bytes_max(self)
-    }
-    fn put(self, out: &mut Encoder) {
-        Arc::unwrap_or_clone(self).put(out);
-    }
-    fn take(input: &mut Reader) -> Result<Self, Malformed> {
-        T::take(input).map(Arc::new)
+fn put_rows(rows: &[u64], out: &mut Vec<u8>) {
+    debug_assert!(rows.is_sorted_by(|a, b| a < b), "rows do not ascend");
+    put(out, rows.len() as u64);
+    let mut next = 0u64;
+    for row in rows {
+        put(out, row.wrapping_sub(next));
+        next = row.wrapping_add(1);
     }
 }
 
-impl Field for RowBatch {
+/// The bit of a batch's form byte that says it is sparse; the others are the element type.
+const SPARSE: u8 = 4;
+
+impl Field for Arc<Vec<RowBatch>> {
+    fn bytes_max(&self) -> usize {
+        varint::BYTES_MAX + self.iter().map(RowBatch::bytes_max).sum::<usize>()
+    }
+    fn put(self, out: &mut Encoder) {
+        put(&mut out.buffer, self.len() as u64);
+        for (index, batch) in self.iter().enumerate() {
+            batch.put_places(&mut out.buffer);
+            match batch.elements.is_raw() {
+                true => out.raw(&self, index),
+                false => batch.elements.put_each(&mut out.buffer),
+            }
+        }
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        Vec::take(input).map(Arc::new)
+    }
+}
+
+impl Field for Vec<RowBatch> {
+    fn bytes_max(&self) -> usize {
+        varint::BYTES_MAX + self.iter().map(RowBatch::bytes_max).sum::<usize>()
+    }
+    fn put(self, out: &mut Encoder) {
+        Arc::new(self).put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        let count = input.count(1)?;
+        (0..count).map(|_| RowBatch::take(input)).collect()
+    }
+}
+
+impl RowBatch {
     fn bytes_max(&self) -> usize {
         2 * varint::BYTES_MAX
             + self.rows.bytes_max()
@@ -411,16 +454,16 @@ impl Field for RowBatch {
             + self.elements.bytes_max()
     }
 
-    fn put(self, out: &mut Encoder) {
-        self.table.put(out);
+    /// Writes everything but the elements themselves.
+    fn put_places(&self, out: &mut Vec<u8>) {
+        put(out, u64::from(self.table));
         let sparse = !self.ends.is_empty();
-        out.buffer
-            .push(self.elements.form() | if sparse { SPARSE } else { 0 });
-        self.rows.put(out);
+        out.push(self.elements.form() | if sparse { SPARSE } else { 0 });
+        put_rows(&self.rows, out);
         if sparse {
-            put_columns(&self.ends, &self.columns, &mut out.buffer);
+            put_columns(&self.ends, &self.columns, out);
         }
-        self.elements.put(out);
+        put(out, self.elements.len() as u64);
     }
 
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
@@ -490,7 +533,7 @@ impl Elements {
     /// The number of elements.
     pub fn len(&self) -> usize {
         match self {
-            Elements::F32(values) => values.len(),
+            Elements::F32(values) | Elements::Bf16(values) => values.len(),
             Elements::F64(values) => values.len(),
             Elements::I32(values) => values.len(),
             Elements::I64(values) => values.len(),
@@ -509,6 +552,8 @@ impl Elements {
             Elements::F64(_) => 1,
             Elements::I32(_) => 2,
             Elements::I64(_) => 3,
+            // The third bit says sparse.
+            Elements::Bf16(_) => 8,
         }
     }
 
@@ -518,23 +563,36 @@ impl Elements {
             Elements::F64(_) => 8,
             Elements::I32(_) => 5,
             Elements::I64(_) => varint::BYTES_MAX,
+            Elements::Bf16(_) => 2,
         };
         varint::BYTES_MAX + self.len() * bytes_each
     }
 
-    fn put(self, out: &mut Encoder) {
-        put(&mut out.buffer, self.len() as u64);
+    /// True if the elements travel as they lie in memory.
+    fn is_raw(&self) -> bool {
+        matches!(self, Elements::F32(_) | Elements::F64(_))
+    }
+
+    /// The elements as they lie in memory, if that is how they travel.
+    fn raw(&self) -> &[u8] {
         match self {
-            Elements::F32(values) => out.raw(values),
-            Elements::F64(values) => out.raw(values),
+            Elements::F32(values) => values.as_bytes(),
+            Elements::F64(values) => values.as_bytes(),
+            _ => &[],
+        }
+    }
+
+    /// Writes the elements one by one.
+    fn put_each(&self, out: &mut Vec<u8>) {
+        match self {
             Elements::I32(values) => {
-                values
-                    .iter()
-                    .for_each(|v| put_signed(&mut out.buffer, i64::from(*v)));
+                values.iter().for_each(|v| put_signed(out, i64::from(*v)));
             }
-            Elements::I64(values) => {
-                values.iter().for_each(|v| put_signed(&mut out.buffer, *v));
+            Elements::I64(values) => values.iter().for_each(|v| put_signed(out, *v)),
+            Elements::Bf16(values) => {
+                out.extend(values.iter().flat_map(|v| bf16::upper(*v).to_le_bytes()));
             }
+            Elements::F32(_) | Elements::F64(_) => out.extend_from_slice(self.raw()),
         }
     }
 
@@ -544,6 +602,7 @@ impl Elements {
             1 => Elements::F64(take_raw(input, f64::from_le_bytes)?),
             2 => Elements::I32(take_integers(input)?),
             3 => Elements::I64(take_integers(input)?),
+            8 => Elements::Bf16(take_raw(input, |b| bf16::whole(u16::from_le_bytes(b)))?),
             _ => return Err(Malformed("elements of unknown type")),
         })
     }

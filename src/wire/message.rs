@@ -107,6 +107,8 @@ pub enum Elements {
     I32(Vec<i32>),
     /// 64-bit integers.
     I64(Vec<i64>),
+    /// 32-bit floats whose lower halves are zero: they travel as bfloat16.
+    Bf16(Vec<f32>),
 }
 
 /// Some rows of one table: deltas going to a shard, or values coming from one.
@@ -128,8 +130,11 @@ pub struct RowBatch {
     pub elements: Elements,
 }
 
+/// Most counts in [`ClockStats::staleness_counts`].
+pub const STALENESS_COUNTS_MAX: usize = 1024;
+
 /// What one worker did in one clock; summed into the record of that clock.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClockStats {
     /// Seconds of training since the first clock: without loading, without evaluation.
     pub seconds: f64,
@@ -141,6 +146,9 @@ pub struct ClockStats {
     pub reads: u64,
     /// Largest observed staleness, in clocks.
     pub staleness_max: u64,
+    /// Number of reads by observed staleness, from 0; at most [`STALENESS_COUNTS_MAX`], of which the
+    /// last has all that are larger, too.
+    pub staleness_counts: Vec<u64>,
 }
 
 /// Everything one rank can say to another.
@@ -148,11 +156,12 @@ pub struct ClockStats {
 pub enum Message {
     /// Deltas of one rank for the shards of another. Batches are numbered from 0 per (sender,
     /// receiver); a receiver applies each number once and in order. `completes` is the newest
-    /// clock that all workers of the sender have completed with this batch (−1: none yet).
+    /// clock that all workers of the sender have completed and all of whose changes have left with
+    /// this batch and those before it (−1: none yet). Changes of later clocks may have left, too.
     Updates {
         /// This batch's number.
         number: u64,
-        /// Newest clock completed by every worker of the sender.
+        /// Newest clock completed by every worker of the sender, of which nothing is kept back.
         completes: Clock,
         /// The sender wants the changes of its registered rows at once, without waiting for the
         /// clock of all workers to advance.

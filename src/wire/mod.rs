@@ -9,6 +9,7 @@
 //! than a small multiple of the bytes that have really arrived.
 
 pub mod assembly;
+pub mod bf16;
 pub mod codec;
 pub mod frame;
 pub mod hello;

@@ -26,6 +26,11 @@ pub fn put_signed(out: &mut Vec<u8>, value: i64) {
     put(out, zigzag(value));
 }
 
+/// Bytes that [`put_signed`] writes.
+pub fn signed_bytes(value: i64) -> usize {
+    (64 - (zigzag(value) | 1).leading_zeros() as usize).div_ceil(7)
+}
+
 /// 0, −1, 1, −2, … become 0, 1, 2, 3, ….
 pub fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
@@ -157,6 +162,7 @@ mod tests {
                 assert_eq!(reader.varint(), Ok(value));
                 assert_eq!(reader.finish(), Ok(()));
                 assert_eq!(zigzag(unzigzag(value)), value);
+                assert_eq!(signed_bytes(unzigzag(value)), out.len());
             }
         }
         assert_eq!(zigzag(i64::MIN), u64::MAX);

@@ -34,6 +34,8 @@ pub(super) struct Weather {
     pub(super) ordered: bool,
     /// The ranks repeat what is overdue.
     pub(super) ticks: bool,
+    /// Links lose everything on them, and are down for a while.
+    pub(super) crashes: bool,
 }
 
 impl Weather {
@@ -51,6 +53,17 @@ impl Weather {
             delay: [1, 20, 200][dice.below(3) as usize],
             ordered: kind == 0,
             ticks: lossy,
+            crashes: false,
+        }
+    }
+
+    /// The same, perhaps with crashes.
+    pub(super) fn stormy(self, dice: &mut Dice) -> Weather {
+        let crashes = dice.chance(500);
+        Weather {
+            crashes,
+            ticks: self.ticks || crashes,
+            ..self
         }
     }
 }
@@ -73,6 +86,8 @@ pub(super) struct Network {
     pub(super) repeated: u64,
     flying: Vec<Flight>,
     last_due: Vec<Vec<u64>>,
+    /// By sender and receiver: the step until which the link is down.
+    down: Vec<Vec<u64>>,
 }
 
 impl Network {
@@ -84,6 +99,7 @@ impl Network {
             repeated: 0,
             flying: Vec::new(),
             last_due: vec![vec![0; ranks as usize]; ranks as usize],
+            down: vec![vec![0; ranks as usize]; ranks as usize],
         }
     }
 
@@ -108,12 +124,34 @@ impl Network {
                 self.repeated += 1;
                 self.launch(from, to, copy(&message), now, dice);
             }
-            if dice.chance(self.weather.drop_per_mille) {
+            let down = self.down[from as usize][to as usize] > now;
+            if down || dice.chance(self.weather.drop_per_mille) {
                 self.dropped += 1;
             } else {
                 self.launch(from, to, message, now, dice);
             }
         }
+    }
+
+    /// From now on everything arrives once.
+    pub(super) fn calm(&mut self) {
+        self.weather.drop_per_mille = 0;
+        self.weather.repeat_per_mille = 0;
+        self.down.iter_mut().for_each(|down| down.fill(0));
+    }
+
+    /// A link breaks, with all that is on it in both directions, and is down for a while.
+    pub(super) fn crash(&mut self, now: u64, dice: &mut Dice) {
+        let ranks = self.down.len() as u64;
+        let (a, b) = (dice.below(ranks) as Rank, dice.below(ranks) as Rank);
+        let until = now + dice.below(300);
+        for (from, to) in [(a, b), (b, a)] {
+            self.down[from as usize][to as usize] = until;
+        }
+        let before = self.flying.len();
+        let ends = |flight: &Flight| (flight.from.min(flight.to), flight.from.max(flight.to));
+        self.flying.retain(|f| ends(f) != (a.min(b), a.max(b)));
+        self.dropped += (before - self.flying.len()) as u64;
     }
 
     fn launch(&mut self, from: Rank, to: Rank, message: Message, now: u64, dice: &mut Dice) {

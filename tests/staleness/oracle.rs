@@ -147,6 +147,8 @@ impl Oracle {
         };
         let right = counted.reads == 1
             && counted.sum == counted.max
+            && counted.counts.iter().sum::<u64>() == 1
+            && counted.counts.get(counted.max as usize) == Some(&1)
             && (truth..=bound.max(truth)).contains(&counted.max);
         match right && counted.max <= bound {
             true => Ok(()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use petuum::ps::{Bound, Client, Consistency, Node, World};
+use petuum::ps::{Bound, Client, Consistency, Limit, Node, Priority, Traffic, Wire, World};
 use petuum::scheduler::rotation::Rotation;
 use petuum::wire::message::{Clock, Message, Payload, Rank, TableId, WorkerId};
 
@@ -11,9 +11,9 @@ use super::network::{Dice, Forgery, Network, Weather};
 use super::oracle::{Oracle, Read};
 use super::tables::{add_batch, inc, tables, value};
 
-/// Table numbers: dense `i64`, sparse `i32`, dense `f64`; then the exclusive ring.
-const SHARED: usize = 3;
-const RING: TableId = 3;
+/// Table numbers: dense `i64`, sparse `i32`, dense `f64`, dense `f32`; then the exclusive ring.
+const SHARED: usize = 4;
+const RING: TableId = 4;
 
 /// Steps without any worker getting on after which a run counts as stuck. The longest delay is 200
 /// steps, and a third of the messages may be lost several times in a row.
@@ -29,6 +29,8 @@ pub(super) struct Setup {
     pub(super) consistency: Option<Consistency>,
     /// At least two ranks.
     pub(super) apart: bool,
+    /// Limited bandwidth, short floats, and links that crash.
+    pub(super) managed: bool,
 }
 
 /// What happened, to show that something did.
@@ -41,6 +43,9 @@ pub(super) struct Outcome {
     pub(super) dropped: u64,
     pub(super) repeated: u64,
     pub(super) refreshes: u64,
+    /// Grants that let something leave, and ranks whose bandwidth was too small.
+    pub(super) grants: u64,
+    pub(super) short: u64,
     pub(super) steps: u64,
 }
 
@@ -53,6 +58,8 @@ impl Outcome {
         self.dropped += other.dropped;
         self.repeated += other.repeated;
         self.refreshes += other.refreshes;
+        self.grants += other.grants;
+        self.short += other.short;
         self.steps += other.steps;
     }
 }
@@ -92,6 +99,8 @@ pub(super) struct Simulation {
     holders: Vec<Option<WorkerId>>,
     rows: u64,
     clocks: Clock,
+    /// Most bytes in one grant; 0: bandwidth is not limited, or there is none.
+    grant: u64,
     outcome: Outcome,
 }
 
@@ -121,17 +130,33 @@ impl Simulation {
         let shards = 1 + dice.below(4) as u32;
         // Mostly so small that every clock takes several messages.
         let cut = [1, 60, 200, 1 << 19][dice.below(4) as usize];
-        let node =
-            |rank| Arc::new(Node::new(world.clone(), rank, shards, &tables, bound).cut_at(cut));
+        let traffic = match setup.managed {
+            true => traffic(&mut dice),
+            false => Traffic::default(),
+        };
+        let node = |rank| {
+            let node = Node::with(world.clone(), rank, shards, &tables, bound, traffic);
+            Arc::new(node.cut_at(cut))
+        };
         let nodes: Vec<Arc<Node>> = (0..world.ranks()).map(node).collect();
         let workers = workers(&world, &nodes, &mut dice);
         let weather = setup.weather.unwrap_or_else(|| Weather::from(&mut dice));
+        let weather = match setup.managed && setup.weather.is_none() {
+            true => weather.stormy(&mut dice),
+            false => weather,
+        };
         let sizes = (SHARED, rows as usize, world.workers() as usize);
         Simulation {
             network: Network::new(world.ranks(), weather, setup.forgery),
             oracle: Oracle::new(bound, setup.tighter, sizes),
             holders: vec![None; ring.blocks() as usize],
             clocks: 2 + dice.below(7) as Clock,
+            // A run ends without any grant, unless a rank has no worker that could settle there.
+            grant: match setup.managed {
+                true if counts.contains(&0) => 50,
+                true => [0, 50, 400, 3000][dice.below(4) as usize],
+                false => 0,
+            },
             outcome: Outcome::default(),
             dice,
             nodes,
@@ -154,6 +179,12 @@ impl Simulation {
                 ));
             }
             self.deliver(now)?;
+            if self.grant > 0 && self.dice.chance(200) {
+                self.grant(now);
+            }
+            if self.network.weather.crashes && self.dice.chance(5) {
+                self.network.crash(now, &mut self.dice);
+            }
             if self.network.weather.ticks && self.dice.chance(10) {
                 self.tick(now);
             }
@@ -165,6 +196,8 @@ impl Simulation {
         }
         self.check_totals()?;
         self.come_to_rest()?;
+        let short = self.nodes.iter().filter(|node| node.is_short()).count();
+        self.outcome.short = short as u64;
         self.outcome.dropped = self.network.dropped;
         self.outcome.repeated = self.network.repeated;
         Ok(self.outcome)
@@ -198,6 +231,14 @@ impl Simulation {
         let rank = self.dice.below(self.nodes.len() as u64) as usize;
         let mut out = Vec::new();
         self.nodes[rank].tick(&mut out);
+        self.network.send(rank as Rank, out, now, &mut self.dice);
+    }
+
+    fn grant(&mut self, now: u64) {
+        let rank = self.dice.below(self.nodes.len() as u64) as usize;
+        let mut out = Vec::new();
+        self.nodes[rank].grant(self.dice.below(self.grant), &mut out);
+        self.outcome.grants += u64::from(!out.is_empty());
         self.network.send(rank as Rank, out, now, &mut self.dice);
     }
 
@@ -292,7 +333,7 @@ impl Simulation {
                 client.clock(out);
             }
             Op::Settle => {
-                client.settle();
+                client.settle(out);
                 self.workers[w].settled = true;
             }
         }
@@ -388,8 +429,7 @@ impl Simulation {
     /// there is silence; on one that always was, at once.
     fn come_to_rest(&mut self) -> Result<(), String> {
         let overdue = if self.network.weather.ticks { 100 } else { 0 };
-        self.network.weather.drop_per_mille = 0;
-        self.network.weather.repeat_per_mille = 0;
+        self.network.calm();
         for round in 0..200 {
             while !self.network.is_empty() {
                 self.outcome.steps += 1;
@@ -407,6 +447,20 @@ impl Simulation {
             }
         }
         Ok(())
+    }
+}
+
+/// A limited bandwidth of some kind.
+fn traffic(dice: &mut Dice) -> Traffic {
+    let priority = [Priority::Magnitude, Priority::Age, Priority::Random][dice.below(3) as usize];
+    Traffic {
+        wire: [Wire::F32, Wire::Bf16][dice.below(2) as usize],
+        limit: Some(Limit {
+            priority,
+            burst: [60, 500, 5000][dice.below(3) as usize],
+            seed: dice.below(1 << 20),
+        }),
+        ..Traffic::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use petuum::ps::{Client, Element, ElementType, TableKind, TableSpec};
 use petuum::wire::message::{Elements, RowBatch, TableId};
 
-pub(super) fn tables(rows: u64, workers: u32, blocks: u32) -> [TableSpec; 4] {
+pub(super) fn tables(rows: u64, workers: u32, blocks: u32) -> [TableSpec; 5] {
     let shared = |name, element, sparse| TableSpec {
         name,
         kind: TableKind::Shared {
@@ -17,6 +17,7 @@ pub(super) fn tables(rows: u64, workers: u32, blocks: u32) -> [TableSpec; 4] {
         shared("dense", ElementType::I64, false),
         shared("sparse", ElementType::I32, true),
         shared("float", ElementType::F64, false),
+        shared("short float", ElementType::F32, false),
         TableSpec {
             name: "ring",
             kind: TableKind::Exclusive { blocks },
@@ -40,7 +41,8 @@ pub(super) fn inc(client: &mut Client, table: usize, row: u64, count: i64, width
             client.inc_sparse(1, row, (client.worker() + 1) % width as u32, -7);
             client.inc_sparse(1, row, client.worker(), 5);
         }
-        _ => dense(client, (table, row), count as f64, width),
+        2 => dense(client, (table, row), count as f64, width),
+        _ => dense(client, (table, row), count as f32, width),
     }
 }
 
@@ -52,7 +54,7 @@ pub(super) fn value(client: &mut Client, table: usize, row: u64, width: usize) -
         1 => client.read_sparse(1, row, |column, count: i32| {
             counts[column as usize] += i64::from(count)
         }),
-        _ => {
+        2 => {
             let mut floats = vec![0.0; width];
             client.read_into::<f64>(2, row, &mut floats);
             counts
@@ -60,6 +62,11 @@ pub(super) fn value(client: &mut Client, table: usize, row: u64, width: usize) -
                 .zip(floats)
                 .for_each(|(count, float)| *count = float as i64);
         }
+        // Counts this small are exact in every format that floats may travel in.
+        _ => counts
+            .iter_mut()
+            .zip(client.read::<f32>(3, row))
+            .for_each(|(count, float)| *count = *float as i64),
     }
     counts
 }
@@ -69,7 +76,8 @@ pub(super) fn add_batch(batch: &RowBatch, sums: &mut [Vec<i64>]) {
         Elements::I64(elements) => elements.clone(),
         Elements::I32(elements) => elements.iter().map(|e| i64::from(*e)).collect(),
         Elements::F64(elements) => elements.iter().map(|e| *e as i64).collect(),
-        Elements::F32(_) => panic!("no table holds f32"),
+        Elements::F32(elements) => elements.iter().map(|e| *e as i64).collect(),
+        Elements::Bf16(_) => panic!("a home keeps whole floats"),
     };
     let width = sums.first().map_or(0, Vec::len);
     let mut start = 0;

@@ -77,7 +77,8 @@ impl Post {
             client.clock(&mut out);
             self.send(&mut out);
         }
-        client.settle();
+        client.settle(&mut out);
+        self.send(&mut out);
         for row in 0..ROWS {
             self.wait(&mut client, row);
             assert_eq!(client.read::<i64>(0, row), vec![CLOCKS; workers]);

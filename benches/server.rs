@@ -1,0 +1,253 @@
+//! The parameter server between two ranks over loopback, each figure with its target.
+//!
+//! Scalar keys are rows of one element, or the elements of long rows, as a program would hold them
+//! that cares: a row has its own number on the wire, its own stamp and its own look-up.
+
+use std::hint::black_box;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use petuum::ps::{
+    Bound, Client, Consistency, ElementType, Node, Outgoing, TableKind, TableSpec, World,
+};
+use petuum::transport::{Event, TcpSetup, Transport};
+use petuum::wire::message::{Message, Payload};
+
+use crate::say;
+
+/// One rank: its server and its end of the network.
+struct Host {
+    node: Arc<Node>,
+    end: Transport,
+}
+
+impl Host {
+    fn send(&self, out: &mut Outgoing) {
+        for (to, message) in out.drain(..) {
+            self.end.send(to, message);
+        }
+    }
+
+    /// Handles the next message; false after the last one.
+    fn step(&self, out: &mut Outgoing) -> bool {
+        match self.end.receive() {
+            Event::Message { from, message } if !matches!(message, Message::Goodbye) => {
+                let handled = self.node.handle(from, message, out);
+                assert!(handled.is_ok(), "{handled:?}");
+                self.send(out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Handles messages until the row can be read.
+    fn wait(&self, client: &mut Client, row: u64, out: &mut Outgoing) {
+        while !client.ready(0, row, out) {
+            self.send(out);
+            assert!(self.step(out), "the other rank has gone");
+        }
+    }
+}
+
+/// Two connected ranks; the worker is on the first, and the rows with odd numbers on the second.
+fn pair(rows: u64, width: u32, consistency: Consistency) -> [Host; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let hosts: Vec<String> = listeners
+        .iter()
+        .map(|l| l.local_addr().expect("an address").to_string())
+        .collect();
+    let kind = TableKind::Shared {
+        rows,
+        width,
+        element: ElementType::F32,
+        sparse: false,
+    };
+    let blocks = TableKind::Exclusive { blocks: 2 };
+    let tables = [("rows", kind), ("blocks", blocks)].map(|(name, kind)| TableSpec { name, kind });
+    let threads = [0, 1].map(|rank| {
+        let listener = listeners[rank as usize].try_clone().ok();
+        let setup = TcpSetup {
+            listener,
+            ..TcpSetup::new(rank, hosts.clone())
+        };
+        let bound = Bound::new(consistency, 0);
+        let node = Node::new(World::new(&[1, 0]), rank, 1, &tables, bound);
+        let end = thread::spawn(|| Transport::tcp(setup));
+        (Arc::new(node), end)
+    });
+    threads.map(|(node, end)| Host {
+        node,
+        end: end.join().expect("no panic").expect("a connection").0,
+    })
+}
+
+/// Runs `work` on the first rank while the second serves.
+fn with<T>(hosts: &[Host; 2], work: impl FnOnce(&Host) -> T) -> T {
+    let [here, there] = hosts;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut out = Vec::new();
+            while there.step(&mut out) {}
+            there.end.close();
+        });
+        let result = work(here);
+        here.end.close();
+        result
+    })
+}
+
+/// The fastest of `rounds`.
+fn best(rounds: u32, mut round: impl FnMut() -> Duration) -> Duration {
+    (0..rounds).map(|_| round()).min().unwrap_or_default()
+}
+
+/// A pull of one row of another rank, from asking to having it.
+fn pull(count: u32) -> Duration {
+    let hosts = pair(2, 1, Consistency::Ssp);
+    with(&hosts, |here| {
+        let mut out = Vec::new();
+        best(count, || {
+            let start = Instant::now();
+            let ask = Message::Pull {
+                table: 0,
+                rows: vec![1],
+                stamp: -1,
+            };
+            here.end.send(1, ask);
+            assert!(here.step(&mut out));
+            start.elapsed()
+        })
+    })
+}
+
+/// The same, the mean over all.
+fn pulls(count: u32) -> Duration {
+    let hosts = pair(2, 1, Consistency::Ssp);
+    with(&hosts, |here| {
+        let mut out = Vec::new();
+        let start = Instant::now();
+        for _ in 0..count {
+            let ask = Message::Pull {
+                table: 0,
+                rows: vec![1],
+                stamp: -1,
+            };
+            here.end.send(1, ask);
+            assert!(here.step(&mut out));
+        }
+        start.elapsed() / count
+    })
+}
+
+/// Seconds to push a change of `rows` rows of another rank until it is known to be included, and to
+/// pull their values: by message, without what the worker does before and after.
+fn push_and_pull(rows: u64, width: u32, rounds: u32) -> [Duration; 2] {
+    let hosts = pair(2 * rows, width, Consistency::Ssp);
+    let all: Vec<u64> = (0..rows).map(|row| 2 * row + 1).collect();
+    let delta = vec![0.5f32; width as usize];
+    with(&hosts, |here| {
+        let mut client = here.node.client(0);
+        let mut out = Vec::new();
+        let push = best(rounds, || {
+            all.iter().for_each(|row| client.inc(0, *row, &delta));
+            let start = Instant::now();
+            client.clock(&mut out);
+            here.send(&mut out);
+            // The acknowledgement follows the last message, whatever its number.
+            while here.node.unacknowledged(1) > 0 {
+                assert!(here.step(&mut out));
+            }
+            start.elapsed()
+        });
+        let pull = best(rounds, || {
+            all.iter().for_each(|row| client.inc(0, *row, &delta));
+            client.clock(&mut out);
+            here.send(&mut out);
+            let start = Instant::now();
+            client.prefetch(0, &all, &mut out);
+            here.send(&mut out);
+            for row in &all {
+                here.wait(&mut client, *row, &mut out);
+            }
+            start.elapsed()
+        });
+        [push, pull]
+    })
+}
+
+/// A block of 1,000 rows of 100 floats goes to the other rank.
+fn relocate(rounds: u32) -> Duration {
+    let hosts = pair(2, 1, Consistency::Ssp);
+    let mut turn = 0;
+    with(&hosts, |here| {
+        let mut out = Vec::new();
+        let bytes = vec![7u8; 400_000];
+        best(rounds, || {
+            turn += 1;
+            let payload = Payload::Bytes(bytes.clone().into());
+            let block = Message::Block {
+                table: 1,
+                block: 0,
+                turn,
+                worker: 0,
+                payload,
+            };
+            let start = Instant::now();
+            here.end.send(1, block);
+            // Its arrival is told.
+            assert!(here.step(&mut out));
+            let spent = start.elapsed();
+            let taken = hosts[1].node.take_block(1, 0, turn);
+            black_box(taken.is_some());
+            spent
+        })
+    })
+}
+
+pub(crate) fn run(small: bool) {
+    let line = |name: &str, value: f64, unit: &str, target: &str| {
+        say(&format!(
+            "{name:<48} {value:>10.2} {unit:<8} target {target}"
+        ));
+    };
+    let count = if small { 50 } else { 20_000 };
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    line(
+        "server: pull of one row, fastest",
+        micros(pull(count)),
+        "us",
+        "<= 55",
+    );
+    line(
+        "server: pull of one row, mean",
+        micros(pulls(count)),
+        "us",
+        "<= 55",
+    );
+    let rounds = if small { 2 } else { 30 };
+    let keys: [(u64, u32, &str); 4] = [
+        (10_000, 1, ">= 300"),
+        (10, 1000, ">= 300"),
+        (1_000_000, 1, ">= 110"),
+        (1000, 1000, ">= 110"),
+    ];
+    for (rows, width, target) in keys {
+        let rows = if small { rows.min(1000) } else { rows };
+        let elements = rows as f64 * f64::from(width);
+        let times = push_and_pull(rows, width, rounds);
+        for (what, time) in ["push", "pull"].into_iter().zip(times) {
+            let name = format!("server: {what} of {rows} rows of {width}");
+            line(&name, elements / micros(time), "Mkey/s", target);
+        }
+    }
+    let relocated = micros(relocate(rounds)) / 1000.0;
+    line(
+        "server: relocate 1,000 rows of 100",
+        relocated,
+        "ms",
+        "<= 0.5",
+    );
+}
