@@ -34,17 +34,26 @@ _petuum() {
             petuum,man)
                 cmd="petuum__subcmd__man"
                 ;;
+            petuum,mf)
+                cmd="petuum__subcmd__mf"
+                ;;
             petuum__subcmd__generate,help)
                 cmd="petuum__subcmd__generate__subcmd__help"
                 ;;
             petuum__subcmd__generate,lda)
                 cmd="petuum__subcmd__generate__subcmd__lda"
                 ;;
+            petuum__subcmd__generate,mf)
+                cmd="petuum__subcmd__generate__subcmd__mf"
+                ;;
             petuum__subcmd__generate__subcmd__help,help)
                 cmd="petuum__subcmd__generate__subcmd__help__subcmd__help"
                 ;;
             petuum__subcmd__generate__subcmd__help,lda)
                 cmd="petuum__subcmd__generate__subcmd__help__subcmd__lda"
+                ;;
+            petuum__subcmd__generate__subcmd__help,mf)
+                cmd="petuum__subcmd__generate__subcmd__help__subcmd__mf"
                 ;;
             petuum__subcmd__help,completions)
                 cmd="petuum__subcmd__help__subcmd__completions"
@@ -64,8 +73,14 @@ _petuum() {
             petuum__subcmd__help,man)
                 cmd="petuum__subcmd__help__subcmd__man"
                 ;;
+            petuum__subcmd__help,mf)
+                cmd="petuum__subcmd__help__subcmd__mf"
+                ;;
             petuum__subcmd__help__subcmd__generate,lda)
                 cmd="petuum__subcmd__help__subcmd__generate__subcmd__lda"
+                ;;
+            petuum__subcmd__help__subcmd__generate,mf)
+                cmd="petuum__subcmd__help__subcmd__generate__subcmd__mf"
                 ;;
             *)
                 ;;
@@ -74,7 +89,7 @@ _petuum() {
 
     case "${cmd}" in
         petuum)
-            opts="-h -V --help --version lda convert generate completions man help"
+            opts="-h -V --help --version lda mf convert generate completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -140,7 +155,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__generate)
-            opts="-h -V --help --version lda help"
+            opts="-h -V --help --version lda mf help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -154,7 +169,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__generate__subcmd__help)
-            opts="lda help"
+            opts="lda mf help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -182,6 +197,20 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__generate__subcmd__help__subcmd__lda)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        petuum__subcmd__generate__subcmd__help__subcmd__mf)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -249,8 +278,66 @@ _petuum() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        petuum__subcmd__generate__subcmd__mf)
+            opts="-o -k -q -h -V --output --name --ratings --users --items --rank --noise --holdout --seed --gzip --force --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ratings)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --users)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --items)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rank)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --noise)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --holdout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         petuum__subcmd__help)
-            opts="lda convert generate completions man help"
+            opts="lda mf convert generate completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -292,7 +379,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__help__subcmd__generate)
-            opts="lda"
+            opts="lda mf"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -306,6 +393,20 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__help__subcmd__generate__subcmd__lda)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        petuum__subcmd__help__subcmd__generate__subcmd__mf)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -361,8 +462,22 @@ _petuum() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        petuum__subcmd__help__subcmd__mf)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         petuum__subcmd__lda)
-            opts="-k -o -q -h -V --format --vocab --stop-words --min-count --topics --alpha --beta --optimize-alpha --holdout --parallel --blocks-per-worker --top-words --doc-topics --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-k -o -q -h -V --format --vocab --stop-words --min-count --topics --alpha --beta --optimize-alpha --holdout --parallel --blocks-per-worker --top-words --doc-topics --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -448,6 +563,18 @@ _petuum() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --bandwidth)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -W "magnitude age random" -- "${cur}"))
+                    return 0
+                    ;;
+                --wire)
+                    COMPREPLY=($(compgen -W "f32 bf16" -- "${cur}"))
+                    return 0
+                    ;;
                 --clocks-per-pass)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -510,6 +637,140 @@ _petuum() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        petuum__subcmd__mf)
+            opts="-k -o -q -h -V --factors --regularization --learning-rate --test --holdout --no-bias --nonnegative --blocks-per-worker --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --factors)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --regularization)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --learning-rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --test)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --holdout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --blocks-per-worker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shards)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hosts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rank)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --consistency)
+                    COMPREPLY=($(compgen -W "bsp ssp essp async" -- "${cur}"))
+                    return 0
+                    ;;
+                --staleness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bandwidth)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -W "magnitude age random" -- "${cur}"))
+                    return 0
+                    ;;
+                --wire)
+                    COMPREPLY=($(compgen -W "f32 bf16" -- "${cur}"))
+                    return 0
+                    ;;
+                --clocks-per-pass)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --clocks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --time-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tolerance)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --evaluate-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --records)
+                    COMPREPLY=($(compgen -W "csv jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --checkpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checkpoint-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

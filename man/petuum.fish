@@ -27,6 +27,7 @@ end
 complete -c petuum -n "__fish_petuum_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_needs_command" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "convert" -d 'Turn documents into a binary cache that later runs map into memory'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "generate" -d 'Write synthetic data with a known truth'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -55,6 +56,12 @@ ssp\t'The last S clocks; rows that miss more are fetched'
 essp\t'The last S clocks; changed rows are pushed to their readers at once'
 async\t'Anything: reads never wait'"
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l staleness -d 'Clocks that a read may miss' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l bandwidth -d 'Megabits a second that each host may send, and may receive' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
+age\t'Those that have waited longest'
+random\t'Any'"
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l time-limit -d 'Stop after so many seconds of training' -r
@@ -64,7 +71,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -l evaluate-every -d 
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l seed -d 'Where everything random comes from' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -s o -l output -d 'Save the model in this folder, which must be new or empty' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l records -d 'The form of the records on standard output' -r -f -a "csv\t'Comma-separated values under a header'
-jsonl\t'One JSON object a line, with the same names'"
+jsonl\t'One JSON object a line, with the same names, and reads counted by their staleness'"
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint-every -d 'Clocks between two checkpoints' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l optimize-alpha -d 'Fit a weight for each topic instead of keeping --alpha'
@@ -74,6 +81,48 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -s q -l quiet -d 'No 
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -s k -l factors -d 'Number of factors of each user and each item [default: 32; for the built-in sample 5]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l regularization -d 'λ: weight of the squared factors and biases, once per rating' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps, whatever the scale of the ratings' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l test -d 'Ratings to predict: file or folder' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l holdout -d 'Part of the ratings that is kept out and predicted [default: 0.1, without --test]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l blocks-per-worker -d 'Least number of item blocks for each worker; with 2, one travels while the other is worked on' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l shards -d 'Parameter-server shards in each process' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l rank -d 'Start only this rank of --hosts; give the same command on every host' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l secret-file -d 'File with the secret that all ranks share' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l connect-timeout -d 'How long to wait for the other hosts at the start' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l consistency -d 'What a read of shared parameters may miss' -r -f -a "bsp\t'Nothing: every clock reads the result of the one before; runs are bit-identical'
+ssp\t'The last S clocks; rows that miss more are fetched'
+essp\t'The last S clocks; changed rows are pushed to their readers at once'
+async\t'Anything: reads never wait'"
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l staleness -d 'Clocks that a read may miss' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l bandwidth -d 'Megabits a second that each host may send, and may receive' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
+age\t'Those that have waited longest'
+random\t'Any'"
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l time-limit -d 'Stop after so many seconds of training' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l target -d 'Stop when the objective is at least as good as this' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l seed -d 'Where everything random comes from' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -s o -l output -d 'Save the model in this folder, which must be new or empty' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l records -d 'The form of the records on standard output' -r -f -a "csv\t'Comma-separated values under a header'
+jsonl\t'One JSON object a line, with the same names, and reads counted by their staleness'"
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint-every -d 'Clocks between two checkpoints' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l no-bias -d 'Predict from the mean and the factors alone'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l nonnegative -d 'Keep all factors at 0 or above'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l format -d 'The documents\' format: docword, lda-c, libsvm, text or cache [default: guessed]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l vocab -d 'File with one word a line, in the order of the word ids' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l stop-words -d 'File with words, one a line, that are left out of plain text' -r -F
@@ -83,10 +132,11 @@ complete -c petuum -n "__fish_petuum_using_subcommand convert" -l force -d 'Repl
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s q -l quiet -d 'No notes on standard error; errors stay'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda help" -s h -l help -d 'Print help'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda help" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s o -l output -d 'Folder for docword.NAME.txt.gz, vocab.NAME.txt and planted.NAME.txt' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l name -d 'NAME in the files\' names' -r
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l documents -d 'Number of documents' -r
@@ -100,16 +150,33 @@ complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s q -l quiet -d 'No notes on standard error; errors stay'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s o -l output -d 'Folder for ratings.NAME.tsv, test.NAME.tsv and planted.NAME.txt' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -l name -d 'NAME in the files\' names' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -l ratings -d 'Number of ratings, those for the test included' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -l users -d 'Number of users' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -l items -d 'Number of items' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s k -l rank -d 'Number of planted factors' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -l noise -d 'Standard deviation of what no model can explain, before ratings are rounded' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -l holdout -d 'Part of the ratings that goes into test.NAME.tsv' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -l seed -d 'Everything random comes from it' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -l gzip -d 'Write gzip instead of plain text'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -l force -d 'Replace files that are there'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s q -l quiet -d 'No notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c petuum -n "__fish_petuum_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand completions" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "convert" -d 'Turn documents into a binary cache that later runs map into memory'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "man" -d 'Write the man pages'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "convert" -d 'Turn documents into a binary cache that later runs map into memory'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "man" -d 'Write the man pages'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'

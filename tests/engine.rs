@@ -8,8 +8,8 @@ use clap::{Args, Command, FromArgMatches};
 use petuum::engine::{Host, InProcess, Objective, Program, Settings, Worker, run_in_process};
 use petuum::error::{Error, Result};
 use petuum::program::lda;
-use petuum::ps::{Consistency, ElementType, Priority, TableKind, TableSpec, Wire, World};
-use petuum::report::{Record, RecordForm};
+use petuum::ps::{Consistency, ElementType, TableKind, TableSpec, World};
+use petuum::report::Record;
 use petuum::scheduler::rotation::Rotation;
 use petuum::snapshot::{Model, Tensor, take};
 use petuum::wire::message::{Clock, Portable};
@@ -191,35 +191,11 @@ impl Program for Counting {
 fn settings(consistency: Consistency, staleness: u32, clocks: u64) -> Settings {
     Settings {
         program: "counting",
-        workers: None,
         shards: 2,
-        hosts: None,
-        rank: None,
-        ranks: None,
-        secret_file: None,
-        connect_timeout: 30.0,
         consistency,
         staleness,
-        bandwidth: None,
-        priority: Priority::Magnitude,
-        wire: Wire::F32,
         clocks: Some(clocks),
-        time_limit: None,
-        tolerance: None,
-        target: None,
-        clocks_per_pass: 1,
-        evaluate_every: 1,
-        seed: 1,
-        output: None,
-        force: false,
-        checkpoint: None,
-        checkpoint_every: 1,
-        resume: false,
-        records: RecordForm::Csv,
-        quiet: true,
-        canonical: String::new(),
-        canonical_result: String::new(),
-        options: Default::default(),
+        ..Settings::default()
     }
 }
 

@@ -88,6 +88,44 @@ pub struct Defaults {
     pub tolerance: Option<f64>,
 }
 
+/// A run of this process alone under `bsp` that writes nothing but records, until its program stops it.
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            program: "",
+            workers: None,
+            shards: 1,
+            hosts: None,
+            rank: None,
+            ranks: None,
+            secret_file: None,
+            connect_timeout: 30.0,
+            consistency: Consistency::Bsp,
+            staleness: 0,
+            bandwidth: None,
+            priority: Priority::Magnitude,
+            wire: Wire::F32,
+            clocks: None,
+            time_limit: None,
+            tolerance: None,
+            target: None,
+            clocks_per_pass: 1,
+            evaluate_every: 1,
+            seed: 1,
+            output: None,
+            force: false,
+            checkpoint: None,
+            checkpoint_every: 1,
+            resume: false,
+            records: RecordForm::Csv,
+            quiet: true,
+            canonical: String::new(),
+            canonical_result: String::new(),
+            options: Map::new(),
+        }
+    }
+}
+
 impl Settings {
     /// The read rule of the run.
     pub fn bound(&self) -> Bound {

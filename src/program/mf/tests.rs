@@ -12,7 +12,7 @@ use super::{Mf, Options};
 use crate::engine::{InProcess, Settings, run_in_process};
 use crate::math::rng::Rng;
 use crate::ps::Consistency;
-use crate::report::{Notes, Record, RecordForm};
+use crate::report::{Notes, Record};
 use crate::snapshot::{Tensor, read_tensors, take};
 
 #[derive(Parser)]
@@ -28,32 +28,8 @@ fn options(line: &str) -> Options {
 fn settings(clocks: u64) -> Settings {
     Settings {
         program: "mf",
-        workers: None,
-        shards: 1,
-        hosts: None,
-        rank: None,
-        ranks: None,
-        secret_file: None,
-        connect_timeout: 30.0,
-        consistency: Consistency::Bsp,
-        staleness: 0,
         clocks: Some(clocks),
-        time_limit: None,
-        tolerance: None,
-        target: None,
-        clocks_per_pass: 1,
-        evaluate_every: 1,
-        seed: 1,
-        output: None,
-        force: false,
-        checkpoint: None,
-        checkpoint_every: 1,
-        resume: false,
-        records: RecordForm::Csv,
-        quiet: true,
-        canonical: String::new(),
-        canonical_result: String::new(),
-        options: Default::default(),
+        ..Settings::default()
     }
 }
 
