@@ -1,6 +1,7 @@
 //! What a program sees of its rank while it loads and saves.
 
 use std::cell::Cell;
+use std::thread;
 
 use bytes::Bytes;
 
@@ -8,7 +9,7 @@ use crate::data::Share;
 use crate::error::{Error, Result};
 use crate::ps::World;
 use crate::report::Notes;
-use crate::wire::message::{Message, Rank};
+use crate::wire::message::{Message, Rank, WorkerId};
 
 use super::link::Link;
 use super::settings::Settings;
@@ -75,6 +76,31 @@ impl<'a> Host<'a> {
             index: self.link.rank,
             of: self.link.world.ranks(),
         }
+    }
+
+    /// Makes something for each worker of this rank from its number and its input, all at once on
+    /// threads of their own; in the order of the workers.
+    ///
+    /// # Errors
+    /// If `make` panics: a bug.
+    pub fn for_workers<I: Send, T: Send>(
+        &self,
+        inputs: Vec<I>,
+        make: impl Fn(WorkerId, I) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let make = &make;
+        let workers = self.link.world.local(self.link.rank);
+        thread::scope(|scope| {
+            let making: Vec<_> = workers
+                .zip(inputs)
+                .map(|(worker, input)| scope.spawn(move || make(worker, input)))
+                .collect();
+            let join = |made: thread::ScopedJoinHandle<'_, T>| {
+                made.join()
+                    .map_err(|_| Error::Bug("a worker's part could not be made".into()))
+            };
+            making.into_iter().map(join).collect()
+        })
     }
 
     /// A line for the user on stderr; only rank 0's are shown.

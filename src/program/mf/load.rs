@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread;
 
 use super::block::Block;
 use super::options::Options;
@@ -53,18 +52,8 @@ pub(super) fn load(options: &Options, host: &Host) -> Result<(Setup, Vec<Part>)>
     let pieces = [shared(ratings.train), shared(ratings.test)];
     // The last worker's are the pieces themselves: none must stay behind.
     let copies = vec![pieces; local.len()];
-    let part = |worker, pieces| part(worker, options, &setup, pieces, seed);
-    let parts = thread::scope(|scope| {
-        let part = &part;
-        let making: Vec<_> = local
-            .zip(copies)
-            .map(|(worker, pieces)| scope.spawn(move || part(worker, pieces)))
-            .collect();
-        let join = |made: thread::ScopedJoinHandle<'_, Part>| {
-            made.join()
-                .map_err(|_| Error::Bug("a worker's part could not be made".into()))
-        };
-        making.into_iter().map(join).collect::<Result<Vec<Part>>>()
+    let parts = host.for_workers(copies, |worker, pieces| {
+        part(worker, options, &setup, pieces, seed)
     })?;
     Ok((setup, parts))
 }

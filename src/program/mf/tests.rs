@@ -326,12 +326,12 @@ fn the_built_in_sample_is_what_generate_writes() {
 
 #[test]
 fn generated_ratings_have_the_marginals_that_are_promised() {
-    let folder = planted("--ratings 400000 --users 2800 --items 2000");
+    let folder = planted("--ratings 200000 --users 7000 --items 2000");
     let mut all = triples(&folder.path().join("ratings.p.tsv"));
     let train = all.len();
     all.extend(triples(&folder.path().join("test.p.tsv")));
-    assert_eq!(all.len(), 400_000);
-    assert!((355_000..365_000).contains(&train), "{train}");
+    assert_eq!(all.len(), 200_000);
+    assert!((178_000..182_000).contains(&train), "{train}");
     let counts = |key: &dyn Fn(&(String, String, f64)) -> String| {
         let mut counts = BTreeMap::new();
         all.iter().for_each(|one| *counts.entry(key(one)).or_insert(0) += 1);
@@ -342,13 +342,15 @@ fn generated_ratings_have_the_marginals_that_are_promised() {
     let users = counts(&|one| one.0.clone());
     let items = counts(&|one| one.1.clone());
     let pairs = counts(&|one| format!("{} {}", one.0, one.1));
-    assert_eq!(pairs.len(), 400_000, "no pair twice");
+    assert_eq!(pairs.len(), 200_000, "no pair twice");
     let median = |counts: &[u32], of: usize| f64::from(counts[counts.len() - of / 2]);
-    // The mean is 143; the median of a log-normal with σ 1.2 is half of it.
-    let median_user = median(&users, 2800);
-    assert!((55.0..90.0).contains(&median_user), "{median_user}");
-    let popular = f64::from(items[items.len() - 1]) / 400_000.0;
-    assert!((0.005..0.03).contains(&popular), "{popular}");
-    assert!(median(&items, 2000) < 0.35 * 200.0);
+    // Users and items in the same ratio to ratings as in MovieLens-10M, where the most popular
+    // film is rated by half of the users and the median film has 0.144 of the mean.
+    let median_user = median(&users, 7000) / (200_000.0 / 7000.0);
+    assert!((0.4..0.6).contains(&median_user), "{median_user}");
+    let popular = f64::from(items[items.len() - 1]) / 7000.0;
+    assert!((0.4..0.6).contains(&popular), "{popular}");
+    let median_item = median(&items, 2000) / 100.0;
+    assert!((0.11..0.18).contains(&median_item), "{median_item}");
     assert!(all.iter().all(|one| (2.0 * one.2).fract() == 0.0 && (0.5..=5.0).contains(&one.2)));
 }
