@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::data::Share;
 use crate::error::{Error, Result};
-use crate::ps::World;
+use crate::ps::{Bound, World};
 use crate::report::Notes;
 use crate::wire::message::{Message, Rank, WorkerId};
 
@@ -23,6 +23,7 @@ pub struct Host<'a> {
     seed: u64,
     threads: usize,
     clocks_per_pass: u64,
+    bound: Bound,
     next_gather: &'a Cell<u64>,
 }
 
@@ -41,6 +42,7 @@ impl<'a> Host<'a> {
             seed: settings.seed,
             threads,
             clocks_per_pass,
+            bound: settings.bound(),
             next_gather,
         }
     }
@@ -68,6 +70,11 @@ impl<'a> Host<'a> {
     /// Clock boundaries in one pass over the data.
     pub fn clocks_per_pass(&self) -> u64 {
         self.clocks_per_pass
+    }
+
+    /// The read rule of the run.
+    pub fn bound(&self) -> Bound {
+        self.bound
     }
 
     /// The share of the data that this rank reads.

@@ -86,14 +86,14 @@ fn prefetch(rows: &[Lanes], lanes: usize, ratings: &[Observed], at: usize) {
 /// Lengths of the steps of a row's factors and of its bias; see [`Step::lengths`].
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn lengths(step: &Step, sum: f32) -> (f32, f32) {
+fn lengths(step: &Step, sum: f32, times: f32) -> (f32, f32) {
     let root = |x: f32| {
         let x = _mm_set_ss(x);
         _mm_cvtss_f32(_mm_rsqrt14_ss(x, x))
     };
     (
-        step.rate * root(1.0 + step.shrinkage * sum),
-        step.bias_rate * root(1.0 + sum),
+        times * step.rate * root(1.0 + step.shrinkage * sum),
+        times * step.bias_rate * root(1.0 + sum),
     )
 }
 
@@ -109,8 +109,8 @@ struct Move {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn step_heads(head: &mut Head, other: &mut Head, value: f32, dot: f32, step: &Step) -> Move {
-    let own = lengths(step, head.curvature);
-    let its = lengths(step, other.curvature);
+    let own = lengths(step, head.curvature, 1.0);
+    let its = lengths(step, other.curvature, step.others);
     let error = value - other.bias - head.bias - dot;
     let square = error * error;
     head.bias += own.1 * (error - step.bias_regularization * head.bias);

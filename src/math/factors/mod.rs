@@ -62,6 +62,8 @@ pub struct Step {
     pub shrinkage: f32,
     /// Length of the first steps of a bias; 0 if there are no biases.
     pub bias_rate: f32,
+    /// The steps of the other side's rows and biases are this many times as long.
+    pub others: f32,
     /// λ of the biases.
     pub bias_regularization: f32,
     /// No factor goes below 0.
@@ -206,6 +208,8 @@ impl Kernel {
     /// η = rate / √(1 + κ S)          β = bias_rate / √(1 + S)
     /// ```
     ///
+    /// where both rates of the other side, that of q and c, are `others` times as large.
+    ///
     /// # Panics
     /// If a rating is of a row that `others` does not have, or the ranks differ.
     #[inline]
@@ -276,7 +280,8 @@ fn learn_portable(one: One, others: &mut Factors, ratings: &[Observed], step: &S
         let q = &mut others.rows[rating.row as usize * lanes..][..lanes];
         let other = &mut others.heads[rating.row as usize];
         let error = rating.value - head.bias - other.bias - dot(p, q);
-        let [own, its] = [head.curvature, other.curvature].map(|sum| step.lengths(sum));
+        let own = step.lengths(head.curvature, 1.0);
+        let its = step.lengths(other.curvature, step.others);
         let (keep_p, keep_q) = (
             1.0 - own.0 * step.regularization,
             1.0 - its.0 * step.regularization,
@@ -299,7 +304,7 @@ fn learn_portable(one: One, others: &mut Factors, ratings: &[Observed], step: &S
 impl Step {
     /// The least value of a factor.
     #[inline(always)]
-    fn floor(&self) -> f32 {
+    pub fn floor(&self) -> f32 {
         match self.nonnegative {
             true => 0.0,
             false => f32::NEG_INFINITY,
@@ -307,12 +312,12 @@ impl Step {
     }
 
     /// Lengths of the steps of a row's factors and of its bias, where the squared errors met so far
-    /// sum up to `sum`.
+    /// sum up to `sum`; `times` as long as usual.
     #[inline(always)]
-    fn lengths(&self, sum: f32) -> (f32, f32) {
+    fn lengths(&self, sum: f32, times: f32) -> (f32, f32) {
         (
-            self.rate / (1.0 + self.shrinkage * sum).sqrt(),
-            self.bias_rate / (1.0 + sum).sqrt(),
+            times * self.rate / (1.0 + self.shrinkage * sum).sqrt(),
+            times * self.bias_rate / (1.0 + sum).sqrt(),
         )
     }
 }

@@ -8,6 +8,7 @@ const STEP: Step = Step {
     regularization: 0.05,
     shrinkage: 0.07,
     bias_rate: 0.2,
+    others: 0.7,
     bias_regularization: 0.03,
     nonnegative: false,
 };
@@ -54,9 +55,12 @@ fn learn_by_formula(
             .sum();
         let error = f64::from(rating.value - head.bias - other.bias) - product;
         squares += error * error;
-        let length =
-            |sum: f32| f64::from(step.rate) / (1.0 + f64::from(step.shrinkage * sum)).sqrt();
-        let bias_length = |sum: f32| f64::from(step.bias_rate) / (1.0 + f64::from(sum)).sqrt();
+        let length = |sum: f32, times: f32| {
+            f64::from(times * step.rate) / (1.0 + f64::from(step.shrinkage * sum)).sqrt()
+        };
+        let bias_length = |sum: f32, times: f32| {
+            f64::from(times * step.bias_rate) / (1.0 + f64::from(sum)).sqrt()
+        };
         let moved = |x: f32, y: f32, length: f64| {
             let (x, y) = (f64::from(x), f64::from(y));
             let new = x + length * (error * y - f64::from(step.regularization) * x);
@@ -67,18 +71,18 @@ fn learn_by_formula(
             }
         };
         for at in 0..p.len() {
-            ones.row_mut(row)[at] = moved(p[at], q[at], length(head.curvature));
-            others.row_mut(its)[at] = moved(q[at], p[at], length(other.curvature));
+            ones.row_mut(row)[at] = moved(p[at], q[at], length(head.curvature, 1.0));
+            others.row_mut(its)[at] = moved(q[at], p[at], length(other.curvature, step.others));
         }
-        let biased = |head: Head| Head {
+        let biased = |head: Head, times: f32| Head {
             bias: (f64::from(head.bias)
-                + bias_length(head.curvature)
+                + bias_length(head.curvature, times)
                     * (error - f64::from(step.bias_regularization * head.bias)))
                 as f32,
             curvature: head.curvature + (error * error) as f32,
         };
-        ones.heads_mut()[row] = biased(head);
-        others.heads_mut()[its] = biased(other);
+        ones.heads_mut()[row] = biased(head, 1.0);
+        others.heads_mut()[its] = biased(other, step.others);
     }
     squares
 }
@@ -158,6 +162,7 @@ fn a_step_goes_down_the_gradient() {
         shrinkage: 0.0,
         rate: 1e-3,
         bias_rate: 0.0,
+        others: 1.0,
         ..STEP
     };
     let value = |p: &Factors, q: &Factors| {

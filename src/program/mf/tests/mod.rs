@@ -1,5 +1,7 @@
 //! Whole runs: the objective against the model on disk, determinism, quality on planted ratings.
 
+mod share;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -34,9 +36,19 @@ fn settings(clocks: u64) -> Settings {
 }
 
 fn train(line: &str, ranks: u32, workers: u32, settings: &Settings) -> Vec<Record> {
+    train_over(InProcess::Coded, line, ranks, workers, settings)
+}
+
+fn train_over(
+    transport: InProcess,
+    line: &str,
+    ranks: u32,
+    workers: u32,
+    settings: &Settings,
+) -> Vec<Record> {
     let options = options(line);
     let make = || Ok(Mf::new(options.clone()));
-    run_in_process(InProcess::Coded, ranks, workers, settings, make).unwrap()
+    run_in_process(transport, ranks, workers, settings, make).unwrap()
 }
 
 /// What does not depend on the wall clock or the network.
@@ -144,8 +156,9 @@ fn by_formula(saved: &Saved, train: &Path, test: &Path, lambda: f64) -> [f64; 3]
     [objective, train_rmse, error(test, false).1]
 }
 
-#[test]
-fn the_objective_is_that_of_the_saved_model() {
+/// 400 ratings `r.tsv` in which pairs come more than once, 60 to predict `t.tsv`, some of them of
+/// users and items that are only there.
+fn scattered() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let (data, test) = (folder.path().join("r.tsv"), folder.path().join("t.tsv"));
     let mut rng = Rng::stream(3, 0, 0, 0);
@@ -155,39 +168,57 @@ fn the_objective_is_that_of_the_saved_model() {
     };
     let text: String = (0..400).map(|_| line(25, 18, &mut rng)).collect();
     fs::write(&data, text).unwrap();
-    // Users and items that are only here are predicted as well.
     let text: String = (0..60).map(|_| line(30, 22, &mut rng)).collect();
     fs::write(&test, text).unwrap();
+    folder
+}
+
+/// Runs 4 clocks with λ = 0.2 over `folder`'s [`scattered`] ratings, holds the last record against
+/// the formula applied to the model on disk, and returns that.
+fn is_of_the_saved_model(
+    folder: &Path,
+    transport: InProcess,
+    (ranks, workers): (u32, u32),
+    flags: &str,
+) -> Saved {
+    let (data, test) = (folder.join("r.tsv"), folder.join("t.tsv"));
+    let model = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        output: Some(model.path().to_path_buf()),
+        force: true,
+        ..settings(4)
+    };
+    let shown = [&data, &test].map(|path| path.display());
+    let line = format!("{} --test {} --regularization 0.2 {flags}", shown[0], shown[1]);
+    let records = train_over(transport, &line, ranks, workers, &settings);
+    let saved = Saved::read(model.path());
+    let [objective, train_rmse, test_rmse] = by_formula(&saved, &data, &test, 0.2);
+    let record = records.last().unwrap();
+    assert_eq!(record.clock, 4);
+    for (said, found) in [
+        (record.objective, objective),
+        (last_column(&records, 0), train_rmse),
+        (last_column(&records, 1), test_rmse),
+    ] {
+        assert!((said / found - 1.0).abs() < 1e-5, "{flags}: {said} {found}");
+    }
+    let biased = saved.floats("user_biases").iter().any(|b| *b != 0.0);
+    assert_eq!(biased, !flags.contains("--no-bias"));
+    let all = [saved.floats("user_factors"), saved.floats("item_factors")].concat();
+    let negative = all.iter().any(|p| *p < 0.0);
+    assert_eq!(negative, !flags.contains("--nonnegative"));
+    saved
+}
+
+#[test]
+fn the_objective_is_that_of_the_saved_model() {
+    let folder = scattered();
     for (ranks, workers, flags) in [
         (1, 1, "-k 5"),
         (1, 3, "-k 17 --no-bias"),
         (2, 2, "-k 33 --nonnegative --blocks-per-worker 1"),
     ] {
-        let model = folder.path().join(format!("model{ranks}{workers}"));
-        let settings = Settings {
-            output: Some(model.clone()),
-            ..settings(4)
-        };
-        let (data, test) = (data.display(), test.display());
-        let line = format!("{data} --test {test} --regularization 0.2 {flags}");
-        let records = train(&line, ranks, workers, &settings);
-        let saved = Saved::read(&model);
-        let (data, test) = (data.to_string(), test.to_string());
-        let [objective, train_rmse, test_rmse] =
-            by_formula(&saved, Path::new(&data), Path::new(&test), 0.2);
-        let record = records.last().unwrap();
-        assert_eq!(record.clock, 4);
-        for (said, found) in [
-            (record.objective, objective),
-            (last_column(&records, 0), train_rmse),
-            (last_column(&records, 1), test_rmse),
-        ] {
-            assert!((said / found - 1.0).abs() < 1e-5, "{flags}: {said} {found}");
-        }
-        let biased = saved.floats("user_biases").iter().any(|b| *b != 0.0);
-        assert_eq!(biased, !flags.contains("--no-bias"));
-        let negative = saved.floats("user_factors").iter().any(|p| *p < 0.0);
-        assert_eq!(negative, !flags.contains("--nonnegative"));
+        is_of_the_saved_model(folder.path(), InProcess::Coded, (ranks, workers), flags);
     }
 }
 
