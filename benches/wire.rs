@@ -100,7 +100,9 @@ fn frames(rounds: u64) -> f64 {
     let mut assembler = Assembler::default();
     let start = Instant::now();
     for _ in 0..rounds {
-        (0..each).for_each(|number| queue.push(Prepared::new(small(number))));
+        for number in 0..each {
+            queue.push(Prepared::new(small(number)));
+        }
         while queue.take(1 << 20, &mut batch) {
             batch.frames(&mut chunks);
         }

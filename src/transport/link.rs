@@ -67,22 +67,23 @@ struct Outgoing {
 }
 
 impl Link {
-    /// Queues a message.
+    /// Queues a message; returns the bytes it takes.
     #[inline]
-    pub(super) fn push(&self, message: Prepared) {
-        self.change(|queue| queue.push(message));
+    pub(super) fn push(&self, message: Prepared) -> u64 {
+        self.change(|queue| queue.push(message))
     }
 
     /// Changes the queue and lets the writing half know, if it sleeps.
     #[inline]
-    pub(super) fn change(&self, change: impl FnOnce(&mut Queue)) {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
         let mut outgoing = lock(&self.outgoing);
-        change(&mut outgoing.queue);
+        let result = change(&mut outgoing.queue);
         let wake = std::mem::take(&mut outgoing.idle);
         drop(outgoing);
         if wake {
             self.wake.notify_one();
         }
+        result
     }
 
     /// Ends the connection.

@@ -440,10 +440,18 @@ impl Tcp {
         let bytes = message.bytes();
         if bytes > MESSAGE_BYTES_MAX {
             shared.lose(to, format!("cannot be sent a message of {bytes} bytes"));
-        } else {
-            shared.links[to as usize].push(message);
+            return 0;
         }
-        bytes
+        shared.links[to as usize].push(message)
+    }
+
+    pub(super) fn limit_blocks(&self) {
+        let links = self.shared.links.iter();
+        links.for_each(|link| link.change(Queue::limit_blocks));
+    }
+
+    pub(super) fn allow_blocks(&self, to: Rank, bytes: u64, burst: u64) -> u64 {
+        self.shared.links[to as usize].change(|queue| queue.allow_blocks(bytes, burst))
     }
 
     pub(super) fn receive(&self) -> Event {

@@ -325,7 +325,7 @@ impl Field for [u64; 2] {
 
 impl Field for ClockStats {
     fn bytes_max(&self) -> usize {
-        2 * size_of::<f64>() + (4 + self.staleness_counts.len()) * varint::BYTES_MAX
+        2 * size_of::<f64>() + (5 + 2 * self.staleness_counts.len()) * varint::BYTES_MAX
     }
     fn put(self, out: &mut Encoder) {
         self.seconds.put(out);
@@ -333,9 +333,7 @@ impl Field for ClockStats {
         self.staleness_sum.put(out);
         self.reads.put(out);
         self.staleness_max.put(out);
-        put(&mut out.buffer, self.staleness_counts.len() as u64);
-        let counts = self.staleness_counts.iter();
-        counts.for_each(|count| put(&mut out.buffer, *count));
+        put_counts(&self.staleness_counts, &mut out.buffer);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(ClockStats {
@@ -344,17 +342,47 @@ impl Field for ClockStats {
             staleness_sum: u64::take(input)?,
             reads: u64::take(input)?,
             staleness_max: u64::take(input)?,
-            staleness_counts: {
-                let count = input.count(1)?;
-                if count > STALENESS_COUNTS_MAX {
-                    return Err(Malformed("more counts of staleness than there are"));
-                }
-                (0..count)
-                    .map(|_| input.varint())
-                    .collect::<Result<_, _>>()?
-            },
+            staleness_counts: take_counts(input)?,
         })
     }
+}
+
+/// How many counts there are, then those that are not 0, each after the number of zeros before it.
+fn put_counts(counts: &[u64], out: &mut Vec<u8>) {
+    put(out, counts.len() as u64);
+    let mut zeros = 0;
+    for &count in counts {
+        if count == 0 {
+            zeros += 1;
+        } else {
+            put(out, std::mem::take(&mut zeros));
+            put(out, count);
+        }
+    }
+    if zeros > 0 {
+        put(out, zeros);
+    }
+}
+
+fn take_counts(input: &mut Reader) -> Result<Vec<u64>, Malformed> {
+    const TOO_MANY: Malformed = Malformed("more counts of staleness than there are");
+    let length = input.varint()?;
+    let length = usize::try_from(length).map_err(|_| TOO_MANY)?;
+    if length > STALENESS_COUNTS_MAX {
+        return Err(TOO_MANY);
+    }
+    let mut counts = Vec::with_capacity(length);
+    while counts.len() < length {
+        let zeros = input.varint()?;
+        if zeros > (length - counts.len()) as u64 {
+            return Err(TOO_MANY);
+        }
+        counts.resize(counts.len() + zeros as usize, 0);
+        if counts.len() < length {
+            counts.push(input.varint()?);
+        }
+    }
+    Ok(counts)
 }
 
 /// Row numbers, strictly ascending: the first, then each one's distance less one to the one before.
