@@ -150,7 +150,7 @@ fn message() -> impl Strategy<Value = Message> {
                 |(worker, clock, stats, bytes, partial, ended)| Message::Report {
                     worker,
                     clock,
-                    stats,
+                    stats: Box::new(stats),
                     bytes,
                     partial: partial.map(Payload::Bytes),
                     ended

@@ -26,8 +26,8 @@ const WRITE_BYTES: usize = 1 << 20;
 /// Room made for a read, at least, in bytes.
 const READ_BYTES_MIN: usize = 256 * 1024;
 /// Size of a buffer that is read into, in bytes.
-const BUFFER_BYTES: usize = 1 << 20;
-/// Such buffers per connection.
+const BUFFER_BYTES: usize = 2 << 20;
+/// Such buffers per connection, besides the one that is read into.
 const BUFFERS_MAX: usize = 4;
 /// Chunks in one vectored write.
 const SLICES_MAX: usize = 64;

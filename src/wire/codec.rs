@@ -13,6 +13,7 @@ use super::Malformed;
 use super::bf16;
 use super::message::{ClockStats, Elements, Message, Payload, RowBatch, STALENESS_COUNTS_MAX};
 use super::varint::{self, Reader, put, put_signed};
+use crate::math::pages;
 
 /// Declares the message kinds: their number on the wire and the order of their fields.
 macro_rules! messages {
@@ -230,6 +231,18 @@ impl Field for bool {
             1 => Ok(true),
             _ => Err(Malformed("neither true nor false")),
         }
+    }
+}
+
+impl<T: Field> Field for Box<T> {
+    fn bytes_max(&self) -> usize {
+        self.as_ref().bytes_max()
+    }
+    fn put(self, out: &mut Encoder) {
+        (*self).put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        T::take(input).map(Box::new)
     }
 }
 
@@ -643,7 +656,10 @@ fn take_raw<T, const N: usize>(
 ) -> Result<Vec<T>, Malformed> {
     let count = input.count(N)?;
     let (values, _) = input.take(count * N)?.as_chunks::<N>();
-    Ok(values.iter().map(|bytes| from(*bytes)).collect())
+    let mut numbers = Vec::with_capacity(count);
+    pages::prefer_large(numbers.spare_capacity_mut());
+    numbers.extend(values.iter().map(|bytes| from(*bytes)));
+    Ok(numbers)
 }
 
 fn take_integers<T: TryFrom<i64>>(input: &mut Reader) -> Result<Vec<T>, Malformed> {
