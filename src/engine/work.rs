@@ -117,7 +117,7 @@ fn report<T: Portable>(
     link.report(Report {
         worker: worker.id(),
         clock,
-        stats,
+        stats: Box::new(stats),
         bytes: link.bytes(),
         partial,
         ended,
