@@ -26,6 +26,7 @@ pub(super) fn write(part: &Part) -> Vec<Tensor> {
             let met: Vec<f32> = items.seen.heads().iter().map(|h| h.curvature).collect();
             tensors.push(Tensor::new("item_curvatures", &[met.len()], &met));
         }
+        Items::Gathered(items) => tensors.push(of_rows("own_items", &items.own.0)),
     }
     tensors
 }
@@ -54,6 +55,11 @@ pub(super) fn read(setup: &Setup, part: &mut Part, mut tensors: Vec<Tensor>) -> 
     match &mut part.items {
         Items::Rotating(items) => read_rotating(setup, worker, rank, items, &mut tensors),
         Items::Shared(items) => read_shared(setup, worker, items, &mut tensors),
+        Items::Gathered(items) => {
+            let own = &mut Arc::make_mut(&mut items.own).0;
+            let rows = own.len();
+            read_rows(&take(&mut tensors, "own_items")?.bytes, own, rows).ok_or_else(other)
+        }
     }
 }
 
@@ -109,7 +115,7 @@ pub(super) fn rebuild(setup: &Setup, parts: &mut [Part], host: &Host) -> Result<
     let mut bytes = Vec::new();
     for part in parts.iter() {
         match &part.items {
-            Items::Rotating(_) => return Ok(()),
+            Items::Rotating(_) | Items::Gathered(_) => return Ok(()),
             Items::Shared(items) => {
                 let own = items.own.as_ref().ok_or_else(other)?;
                 push_rows(&mut bytes, own, own.len());

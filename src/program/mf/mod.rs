@@ -40,8 +40,11 @@
 //! | `save.rs` | the model |
 //! | `generate.rs` | ratings with a planted low rank |
 
+mod als;
 mod block;
 mod checkpoint;
+mod deal;
+mod gather;
 pub mod generate;
 mod load;
 mod options;
@@ -68,7 +71,8 @@ use crate::snapshot::{Model, Tensor};
 use crate::wire::message::{Clock, Elements, TableId, WorkerId};
 
 use super::About;
-pub use options::{Options, Parallel, StepScaling};
+use options::Way;
+pub use options::{Method, Options, Parallel, StepScaling};
 use part::{Items, Part};
 use sums::Sums;
 
@@ -88,9 +92,12 @@ pub const ABOUT: About = About {
 
 /// The table of items: blocks, or under `--parallel data` rows of factors with the bias last.
 const ITEMS: TableId = 0;
+/// The table of the workers' users, with `--method als`.
+const USERS: TableId = 1;
 
 /// The recipe, from flags that were checked.
 pub fn new(options: Options) -> Result<impl Program> {
+    options.check()?;
     Ok(Mf::new(options))
 }
 
@@ -111,14 +118,20 @@ struct Setup {
     by_block: Partition,
     rotation: Rotation,
     clocks_per_pass: u64,
+    turns_per_pass: u64,
     /// After so many turns another worker has the block of a turn.
     stride: u64,
+    /// Number of factors.
+    rank: usize,
     mean: f64,
     /// Standard deviation of the training ratings, in which everything is measured inside.
     scale: f64,
     train: u64,
     test: u64,
     step: Step,
+    biased: bool,
+    /// With `--implicit`.
+    confidence: Option<f64>,
     scaling: StepScaling,
     /// Clocks that a read may miss, where there is such a bound.
     staleness: u32,
@@ -149,15 +162,18 @@ impl Program for Mf {
                 sparse: false,
             },
         };
+        let exclusive = |name, blocks| TableSpec {
+            name,
+            kind: TableKind::Exclusive { blocks },
+        };
         let Setup { by_block, .. } = &self.setup;
-        match self.options.parallel {
-            Parallel::Model => vec![TableSpec {
-                name: "item_blocks",
-                kind: TableKind::Exclusive {
-                    blocks: by_block.blocks(),
-                },
-            }],
-            Parallel::Data => {
+        match self.options.way() {
+            Way::Rotate => vec![exclusive("item_blocks", by_block.blocks())],
+            Way::Gather => vec![
+                exclusive("item_blocks", world.workers()),
+                exclusive("user_blocks", world.workers()),
+            ],
+            Way::Share => {
                 let (items, width) = (by_block.variables(), self.options.rank() + 1);
                 let workers = world.workers() as usize;
                 vec![
@@ -180,7 +196,7 @@ impl Program for Mf {
         set: &mut dyn FnMut(TableId, u64, Elements) -> Result<()>,
     ) -> Result<()> {
         parts.iter_mut().try_for_each(|part| match &mut part.items {
-            Items::Rotating(_) => Ok(()),
+            Items::Rotating(_) | Items::Gathered(_) => Ok(()),
             Items::Shared(items) => items.begin(set),
         })
     }
@@ -197,12 +213,19 @@ impl Program for Mf {
                 let segment = task.0.start % setup.clocks_per_pass;
                 items.push(setup, users, segment as usize, worker)
             }
+            Items::Gathered(items) => task
+                .0
+                .into_iter()
+                .try_for_each(|half| items.push(setup, users, half, worker)),
         }
     }
 
     fn partial(&self, part: &mut Part, worker: &mut Worker) -> Result<Sums> {
-        if let Items::Shared(items) = &mut part.items {
-            items.evaluate(&self.setup, &mut part.users, worker)?;
+        let (setup, users) = (&self.setup, &mut part.users);
+        match &mut part.items {
+            Items::Rotating(_) => {}
+            Items::Shared(items) => items.evaluate(setup, users, worker)?,
+            Items::Gathered(items) => items.evaluate(setup, users),
         }
         Ok(part.users.sums)
     }
@@ -224,7 +247,7 @@ impl Program for Mf {
 
     fn finish(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
         match &mut part.items {
-            Items::Rotating(_) => Ok(()),
+            Items::Rotating(_) | Items::Gathered(_) => Ok(()),
             Items::Shared(items) => {
                 worker.settle();
                 items.copy_own(&self.setup, self.setup.step.floor(), worker)
@@ -234,7 +257,7 @@ impl Program for Mf {
 
     fn before_checkpoint(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
         match &mut part.items {
-            Items::Rotating(_) => Ok(()),
+            Items::Rotating(_) | Items::Gathered(_) => Ok(()),
             Items::Shared(items) => items.copy_own(&self.setup, f32::NEG_INFINITY, worker),
         }
     }
@@ -261,12 +284,16 @@ impl Mf {
             by_block: Partition::balanced(&[], 1),
             rotation: Rotation::new(1, 1),
             clocks_per_pass: 1,
+            turns_per_pass: 1,
             stride: 1,
+            rank: 1,
             mean: 0.0,
             scale: 1.0,
             train: 0,
             test: 0,
             step: load::step(&options, 1.0),
+            biased: options.biased(),
+            confidence: None,
             scaling: options.step_scaling,
             staleness: 0,
             bounded: true,
@@ -274,16 +301,28 @@ impl Mf {
         Mf { options, setup }
     }
 
-    /// What every worker does in `clock`, counted through all passes: blocks that rotate, or
-    /// segments of the users.
+    /// What every worker does in `clock`, counted through all passes: blocks that rotate, segments
+    /// of the users, or halves of a pass.
     fn turns(&self, clock: u64) -> Range<u64> {
         let clocks = self.setup.clocks_per_pass;
-        let turns = match self.options.parallel {
-            Parallel::Model => u64::from(self.setup.rotation.blocks()),
-            Parallel::Data => clocks,
-        };
+        let turns = self.setup.turns_per_pass;
         let (pass, part) = (clock / clocks, clock % clocks);
         let at = |part| pass * turns + turns * part / clocks;
         at(part)..at(part + 1)
+    }
+}
+
+impl Setup {
+    /// A rating in the units that are used inside.
+    fn center(&self, value: f32) -> f32 {
+        ((f64::from(value) - self.mean) / self.scale) as f32
+    }
+
+    /// What λ is multiplied with for a row that has so many ratings.
+    fn weight(&self, ratings: u64) -> f64 {
+        match self.confidence {
+            Some(_) => 1.0,
+            None => ratings as f64,
+        }
     }
 }

@@ -96,6 +96,10 @@ impl OfWorker {
                     .collect()
             }
             Items::Shared(items) => items.own.map(|own| (worker, own)).into_iter().collect(),
+            Items::Gathered(items) => {
+                drop(items.all);
+                vec![(worker, Arc::unwrap_or_clone(items.own).0)]
+            }
         };
         OfWorker {
             users: part.users.factors,

@@ -1,5 +1,6 @@
 //! Whole runs: the objective against the model on disk, determinism, quality on planted ratings.
 
+mod als;
 mod share;
 
 use std::collections::BTreeMap;
