@@ -10,6 +10,7 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod normal;
+pub mod rank_one;
 #[cfg(test)]
 mod tests;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Setup;
 use super::als::Gathered;
 use super::block::Block;
+use super::ccd::Descending;
 use super::options::{Options, Way};
 use super::part::{Items, Part, Users};
 use super::ratings::{Ordered, Place, SharedPieces};
@@ -82,7 +83,8 @@ pub(super) fn part(
     let way = options.way();
     let of_items = match way {
         Way::Rotate | Way::Share => None,
-        Way::Gather => Some(item_ratings(worker, setup, train.clone())),
+        Way::Gather => Some(item_ratings(worker, setup, train.clone(), false)),
+        Way::Descend => Some(item_ratings(worker, setup, train.clone(), true)),
     };
     let users = users(worker, options, setup, [train, test], seed);
     let items = match way {
@@ -93,6 +95,10 @@ pub(super) fn part(
         Way::Share => Items::Shared(shared(setup, &users)),
         Way::Gather => Items::Gathered(Gathered::new(
             block(worker, options, setup, seed),
+            of_items.unwrap_or_default(),
+        )),
+        Way::Descend => Items::Descending(Descending::new(
+            block(worker, options, setup, seed).0,
             of_items.unwrap_or_default(),
         )),
     };
@@ -107,7 +113,7 @@ fn users(
     seed: u64,
 ) -> Users {
     let own = Own::of(&setup.by_worker, worker);
-    let others = Others::of(&setup.by_block, options.way() == Way::Share);
+    let others = Others::of(&setup.by_block, matches!(options.way(), Way::Share | Way::Descend));
     let rows: Vec<u32> = own
         .positions
         .clone()
@@ -140,7 +146,9 @@ fn users(
         train.merge_pairs();
     }
     let mut factors = Factors::zeros(rows.len() + 1, setup.rank);
-    for (at, row) in rows.iter().enumerate() {
+    // What coordinate descent begins with are residuals of nothing.
+    let drawn = if options.way() == Way::Descend { &[][..] } else { &rows[..] };
+    for (at, row) in drawn.iter().enumerate() {
         draw(factors.row_mut(at), OF_USERS, *row, options.nonnegative, seed);
     }
     Users {
@@ -156,9 +164,14 @@ fn users(
 }
 
 /// The ratings of a worker's items by the workers' users.
-fn item_ratings(worker: WorkerId, setup: &Setup, pieces: SharedPieces) -> Ordered {
+fn item_ratings(
+    worker: WorkerId,
+    setup: &Setup,
+    pieces: SharedPieces,
+    as_one: bool,
+) -> Ordered {
     let own = Own::of(&setup.by_block, worker);
-    let others = Others::of(&setup.by_worker, false);
+    let others = Others::of(&setup.by_worker, as_one);
     let place = |rating: &Rating| {
         let row = own.place(rating.item)?;
         let (block, other) = others.place(rating.user);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::options::{Options, StepScaling, Way};
 use super::part::{Items, Part};
 use super::ratings::SharedPieces;
-use super::{Setup, deal};
+use super::{Setup, ccd, deal};
 use crate::data::{Pieces, Ratings, RatingsOptions, load_ratings, load_ratings_bytes};
 use crate::engine::Host;
 use crate::error::{Error, Result};
@@ -107,7 +107,7 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
     let way = options.way();
     let per_worker = match way {
         Way::Rotate => blocks_per_worker(options, ratings.items.len(), workers),
-        Way::Share | Way::Gather => 1,
+        _ => 1,
     };
     let blocks = workers * per_worker;
     let clocks = host.clocks_per_pass();
@@ -122,12 +122,14 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
         Way::Rotate => u64::from(blocks),
         Way::Share => clocks,
         Way::Gather => 2,
+        Way::Descend => ccd::components(options.rank(), options.biased()),
     };
     if clocks > turns {
         let why = match way {
             Way::Rotate => format!(
                 "{workers} workers with {per_worker} item blocks each; see --blocks-per-worker"
             ),
+            Way::Descend => "factors and biases".to_owned(),
             _ => "the users' half and the items'".to_owned(),
         };
         return Err(Error::Usage(format!(
@@ -150,6 +152,7 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
         test,
         step: step(options, scale),
         biased: options.biased(),
+        iterations: options.inner_iterations,
         confidence: options.confidence(),
         scaling: options.step_scaling,
         staleness: bound.staleness(),

@@ -14,6 +14,10 @@
 //! generate mf`, predicting its test file with `-k 32 --regularization 0.03`, a test RMSE of 0.777
 //! after one pass, 0.745 after five, 0.744 at best; the planted model itself has 0.682.
 //!
+//! **Four methods**, one objective: `--method sgd` rating by rating, model-parallel or data-parallel,
+//! `als` row by row and `ccd` factor by factor. `sgd` is the fastest by far; the other two have no
+//! learning rate and their objective never increases. `--implicit` is another objective: `als.rs`.
+//!
 //! **Stochastic gradient descent, model-parallel** (DSGD: Gemulla et al., KDD 2011; NOMAD: Yun et
 //! al., VLDB 2014). Users stay with their workers. Items are cut into blocks that rotate around the
 //! workers, so no factor is ever written by two or read stale. A block is small enough for a core's
@@ -26,14 +30,19 @@
 //! **Data-parallel** (`--parallel data`, for comparison, and where more workers than item blocks are
 //! wanted): items are shared under the staleness bound; `share.rs` says how steps know of it.
 //!
+//! **Workers**: under `bsp` equal seeds, options and numbers of workers give equal bits, however
+//! workers are spread over ranks; where nothing is shared, under any consistency.
+//!
 //! | file | what |
 //! |---|---|
 //! | `options.rs` | the flags |
-//! | `load.rs` | from files to parts |
+//! | `load.rs`, `deal.rs` | from files to ratings, from ratings to parts |
 //! | `ratings.rs` | a worker's ratings in the order in which blocks come by |
 //! | `part.rs` | what one worker holds |
 //! | `rotate.rs` | what it does when a block comes by |
 //! | `share.rs` | what it does under `--parallel data` |
+//! | `als.rs`, `ccd.rs` | what it does with `--method als` and `ccd` |
+//! | `gather.rs` | how all workers come by what each of them has solved |
 //! | `block.rs` | the bytes in which a block travels |
 //! | `sums.rs` | the objective |
 //! | `checkpoint.rs` | what a run goes on from |
@@ -42,6 +51,7 @@
 
 mod als;
 mod block;
+mod ccd;
 mod checkpoint;
 mod deal;
 mod gather;
@@ -79,9 +89,9 @@ use sums::Sums;
 /// What the command line says about this recipe.
 pub const ABOUT: About = About {
     summary: "Matrix factorisation: recommendations from ratings",
-    description: "Predicts ratings from biases and factors of users and items, by stochastic gradient descent. The objective is the sum of squared errors over the training ratings plus the weighted squares of factors and biases, once per rating; lower is better. test_rmse is the root of the mean squared error over the ratings in --test or kept out by --holdout; --tolerance stops the run when it improves by less than this part of itself. One clock is one pass over all ratings unless --clocks-per-pass says otherwise. Ids are any text; they are kept in the model.",
+    description: "Predicts ratings from biases and factors of users and items, by stochastic gradient descent, alternating least squares or coordinate descent. The objective is the sum of squared errors over the training ratings plus the weighted squares of factors and biases, once per rating; lower is better. test_rmse is the root of the mean squared error over the ratings in --test or kept out by --holdout; --tolerance stops the run when it improves by less than this part of itself. One clock is one pass over all ratings unless --clocks-per-pass says otherwise. Ids are any text; they are kept in the model. With --implicit, ratings say how sure it is that somebody likes something: 1 is predicted for what was seen, 0 for all else.",
     data: "user item rating [timestamp]   a line each, with tabs, blanks, commas, semicolons or `::` between; a header is passed over\n%%MatrixMarket                 matrix coordinate real (or integer) general",
-    examples: "petuum mf                                  # the built-in sample\npetuum mf ratings.csv -k 64 -o model       # a tenth is kept out and predicted\npetuum mf u1.base --test u1.test --tolerance 1e-4\npetuum mf ratings.dat --nonnegative --no-bias --holdout 0",
+    examples: "petuum mf                                  # the built-in sample\npetuum mf ratings.csv -k 64 -o model       # a tenth is kept out and predicted\npetuum mf u1.base --test u1.test --tolerance 1e-4\npetuum mf ratings.dat --nonnegative --no-bias --holdout 0\npetuum mf clicks.tsv --method als --implicit --regularization 1",
     defaults: Defaults {
         staleness: 1,
         clocks: 30,
@@ -92,7 +102,7 @@ pub const ABOUT: About = About {
 
 /// The table of items: blocks, or under `--parallel data` rows of factors with the bias last.
 const ITEMS: TableId = 0;
-/// The table of the workers' users, with `--method als`.
+/// The table of the workers' users, with `--method als` and `ccd`.
 const USERS: TableId = 1;
 
 /// The recipe, from flags that were checked.
@@ -130,6 +140,8 @@ struct Setup {
     test: u64,
     step: Step,
     biased: bool,
+    /// Of `--method ccd`.
+    iterations: u32,
     /// With `--implicit`.
     confidence: Option<f64>,
     scaling: StepScaling,
@@ -169,7 +181,7 @@ impl Program for Mf {
         let Setup { by_block, .. } = &self.setup;
         match self.options.way() {
             Way::Rotate => vec![exclusive("item_blocks", by_block.blocks())],
-            Way::Gather => vec![
+            Way::Gather | Way::Descend => vec![
                 exclusive("item_blocks", world.workers()),
                 exclusive("user_blocks", world.workers()),
             ],
@@ -196,8 +208,8 @@ impl Program for Mf {
         set: &mut dyn FnMut(TableId, u64, Elements) -> Result<()>,
     ) -> Result<()> {
         parts.iter_mut().try_for_each(|part| match &mut part.items {
-            Items::Rotating(_) | Items::Gathered(_) => Ok(()),
             Items::Shared(items) => items.begin(set),
+            _ => Ok(()),
         })
     }
 
@@ -217,6 +229,7 @@ impl Program for Mf {
                 .0
                 .into_iter()
                 .try_for_each(|half| items.push(setup, users, half, worker)),
+            Items::Descending(items) => items.push(setup, users, task.0, worker),
         }
     }
 
@@ -226,6 +239,7 @@ impl Program for Mf {
             Items::Rotating(_) => {}
             Items::Shared(items) => items.evaluate(setup, users, worker)?,
             Items::Gathered(items) => items.evaluate(setup, users),
+            Items::Descending(items) => items.evaluate(setup, users),
         }
         Ok(part.users.sums)
     }
@@ -247,18 +261,18 @@ impl Program for Mf {
 
     fn finish(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
         match &mut part.items {
-            Items::Rotating(_) | Items::Gathered(_) => Ok(()),
             Items::Shared(items) => {
                 worker.settle();
                 items.copy_own(&self.setup, self.setup.step.floor(), worker)
             }
+            _ => Ok(()),
         }
     }
 
     fn before_checkpoint(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
         match &mut part.items {
-            Items::Rotating(_) | Items::Gathered(_) => Ok(()),
             Items::Shared(items) => items.copy_own(&self.setup, f32::NEG_INFINITY, worker),
+            _ => Ok(()),
         }
     }
 
@@ -293,6 +307,7 @@ impl Mf {
             test: 0,
             step: load::step(&options, 1.0),
             biased: options.biased(),
+            iterations: options.inner_iterations,
             confidence: None,
             scaling: options.step_scaling,
             staleness: 0,

@@ -23,6 +23,8 @@ pub enum Method {
     Sgd,
     /// Alternating least squares: all users exactly, then all items
     Als,
+    /// CCD++, coordinate descent: one factor of all users and items after the other
+    Ccd,
 }
 
 /// What workers share under `--method sgd`.
@@ -75,6 +77,10 @@ pub struct Options {
     #[arg(long, value_name = "A", default_value_t = 40.0, requires = "implicit", value_parser = above(0.0))]
     pub confidence: f64,
 
+    /// How often each factor goes from the users to the items and back in a pass of --method ccd
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1..=1000u32))]
+    pub inner_iterations: u32,
+
     /// Length of the first steps, whatever the scale of the ratings [default: 0.3; with --parallel
     /// data 0.1]
     #[arg(long, value_name = "R", value_parser = above(0.0))]
@@ -118,6 +124,7 @@ pub(super) enum Way {
     Rotate,
     Share,
     Gather,
+    Descend,
 }
 
 impl Options {
@@ -127,6 +134,7 @@ impl Options {
             (Method::Sgd, Parallel::Model) => Way::Rotate,
             (Method::Sgd, Parallel::Data) => Way::Share,
             (Method::Als, _) => Way::Gather,
+            (Method::Ccd, _) => Way::Descend,
         }
     }
 
@@ -134,8 +142,10 @@ impl Options {
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |text: &str| Err(Error::Usage(text.into()));
         match (self.method, self.parallel) {
-            (Method::Sgd, _) if self.implicit => wrong("--implicit: needs --method als"),
-            (Method::Als, Parallel::Data) => wrong("--parallel data: needs --method sgd"),
+            (Method::Sgd | Method::Ccd, _) if self.implicit => wrong("--implicit: needs --method als"),
+            (Method::Als | Method::Ccd, Parallel::Data) => {
+                wrong("--parallel data: needs --method sgd")
+            }
             _ => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Setup;
 use super::als::Gathered;
+use super::ccd::Descending;
 use super::ratings::Ordered;
 use super::rotate::Rotating;
 use super::share::Shared;
@@ -27,6 +28,8 @@ pub(super) enum Items {
     Shared(Shared),
     /// Every worker's with every worker.
     Gathered(Gathered),
+    /// Each worker's with their residuals.
+    Descending(Descending),
 }
 
 /// A worker's users and their ratings: they never leave it.

@@ -118,6 +118,44 @@ impl Ordered {
         }
     }
 
+    /// Hands out the first block user by user: the user's row, and pairs of an item and the bits of a
+    /// number.
+    pub(super) fn each_row(&mut self, mut each: impl FnMut(usize, &mut [[u32; 2]])) {
+        let Some(BlockRatings { runs, ratings }) = self.blocks.first_mut() else {
+            return;
+        };
+        let mut start = 0;
+        for run in runs {
+            each(run.user as usize, &mut ratings[start..run.end as usize]);
+            start = run.end as usize;
+        }
+    }
+
+    /// The numbers of the first block.
+    pub(super) fn numbers(&self) -> Vec<f32> {
+        let ratings = self.blocks.first().map_or(&[][..], |block| &block.ratings);
+        ratings.iter().map(|rating| f32::from_bits(rating[1])).collect()
+    }
+
+    /// Sets the numbers of the first block; None if they are not as many.
+    pub(super) fn set_numbers(&mut self, numbers: &[f32]) -> Option<()> {
+        let ratings = self.blocks.first_mut().map_or(&mut [][..], |block| &mut block.ratings);
+        (ratings.len() == numbers.len()).then(|| {
+            for (rating, number) in ratings.iter_mut().zip(numbers) {
+                rating[1] = number.to_bits();
+            }
+        })
+    }
+
+    /// The sum of the squares of the numbers of the first block.
+    pub(super) fn squares(&self) -> f64 {
+        let ratings = self.blocks.first().map_or(&[][..], |block| &block.ratings);
+        ratings
+            .iter()
+            .map(|rating| f64::from(f32::from_bits(rating[1])).powi(2))
+            .sum()
+    }
+
     /// Adds up the ratings of each pair.
     pub(super) fn merge_pairs(&mut self) {
         self.blocks.iter_mut().for_each(BlockRatings::merge_pairs);

@@ -100,6 +100,7 @@ impl OfWorker {
                 drop(items.all);
                 vec![(worker, Arc::unwrap_or_clone(items.own).0)]
             }
+            Items::Descending(items) => vec![(worker, items.own)],
         };
         OfWorker {
             users: part.users.factors,
