@@ -645,7 +645,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__mf)
-            opts="-k -o -q -h -V --factors --regularization --learning-rate --test --holdout --no-bias --nonnegative --parallel --step-scaling --blocks-per-worker --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-k -o -q -h -V --factors --regularization --method --implicit --confidence --inner-iterations --learning-rate --test --holdout --no-bias --nonnegative --parallel --step-scaling --blocks-per-worker --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -660,6 +660,18 @@ _petuum() {
                     return 0
                     ;;
                 --regularization)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --method)
+                    COMPREPLY=($(compgen -W "sgd als ccd" -- "${cur}"))
+                    return 0
+                    ;;
+                --confidence)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inner-iterations)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

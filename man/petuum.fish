@@ -83,6 +83,11 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -s h -l help -d 'Prin
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s k -l factors -d 'Number of factors of each user and each item [default: 32; for the built-in sample 5]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l regularization -d 'λ: weight of the squared factors and biases, once per rating' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l method -d 'How factors are found' -r -f -a "sgd\t'Stochastic gradient descent, rating by rating: the fastest'
+als\t'Alternating least squares: all users exactly, then all items'
+ccd\t'CCD++, coordinate descent: one factor of all users and items after the other'"
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l confidence -d 'A: a rating r counts 1 + A r times as much as a pair that was not seen' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l inner-iterations -d 'How often each factor goes from the users to the items and back in a pass of --method ccd' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps, whatever the scale of the ratings [default: 0.3; with --parallel data 0.1]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l test -d 'Ratings to predict: file or folder' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l holdout -d 'Part of the ratings that is kept out and predicted [default: 0.1, without --test]' -r
@@ -121,6 +126,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -l records -d 'The for
 jsonl\t'One JSON object a line, with the same names, and reads counted by their staleness'"
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint-every -d 'Clocks between two checkpoints' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l implicit -d 'What was seen was liked, and nothing else was: weighted by --confidence, without biases; with --method als'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l no-bias -d 'Predict from the mean and the factors alone'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l nonnegative -d 'Keep all factors at 0 or above'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l force -d 'Replace what an earlier run left in --output or --checkpoint'

@@ -46,6 +46,8 @@ pub struct RatingsOptions {
     pub threads: usize,
     /// Bytes of text that a thread parses at a time.
     pub piece_bytes: usize,
+    /// Refuse ratings below 0.
+    pub nonnegative: bool,
 }
 
 impl Default for RatingsOptions {
@@ -53,6 +55,7 @@ impl Default for RatingsOptions {
         RatingsOptions {
             threads: 1,
             piece_bytes: 256 << 10,
+            nonnegative: false,
         }
     }
 }
@@ -132,8 +135,9 @@ impl Reader {
     ) -> Result<()> {
         let head = source.head()?;
         let path = source.path().to_path_buf();
-        let layout =
+        let mut layout =
             Layout::of(&head, &path).map_err(|fault| fault.locate(source.path(), &head, 1))?;
+        layout.nonnegative = options.nonnegative;
         let effort = Effort {
             threads: options.threads.max(1),
             piece_bytes: options.piece_bytes.max(1),
@@ -235,6 +239,7 @@ mod tests {
         let options = RatingsOptions {
             threads,
             piece_bytes,
+            ..RatingsOptions::default()
         };
         let ratings = load_ratings(&[path], &[], options, &|_| false);
         let ratings = ratings.map_err(|error| match error {
@@ -354,6 +359,24 @@ mod tests {
             };
             assert_eq!(said, words, "{text}");
         }
+    }
+
+    #[test]
+    fn negative_ratings_are_refused_where_they_make_no_sense() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r");
+        fs::write(&path, "1 2 0\n1 3 -0.5\n").unwrap();
+        let options = RatingsOptions {
+            nonnegative: true,
+            ..RatingsOptions::default()
+        };
+        let error = load_ratings(&[path], &[], options, &|_| false).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.ends_with("r:2:5: expected a rating of at least 0, saw `-0.5`"),
+            "{said}"
+        );
+        assert_eq!(error.status(), 65);
     }
 
     #[test]

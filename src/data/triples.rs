@@ -103,6 +103,8 @@ pub(super) struct Layout {
     /// Where the ratings begin.
     pub(super) start: usize,
     pub(super) matrix: Option<Matrix>,
+    /// Ratings below 0 are refused.
+    pub(super) nonnegative: bool,
 }
 
 /// A field of a line and where it begins.
@@ -129,6 +131,7 @@ impl Layout {
                     separator,
                     start: at,
                     matrix: None,
+                    nonnegative: false,
                 };
                 let (fields, number) = layout.fields(line, 0);
                 let is_number = |field: &Field| fast_float2::parse::<f64, _>(field.0).is_ok();
@@ -179,6 +182,7 @@ impl Layout {
                 entries,
                 line,
             }),
+            nonnegative: false,
         })
     }
 
@@ -248,6 +252,17 @@ impl Layout {
         Ok(Some([fields[0], fields[1], fields[2]]))
     }
 
+    fn value(&self, field: Field) -> Result<f32, Fault> {
+        let value = parse_value(field)?;
+        match self.nonnegative && value < 0.0 {
+            true => {
+                let message = format!("expected a rating of at least 0, saw {}", shown(field.0));
+                Err(Fault::new(field.1, message))
+            }
+            false => Ok(value),
+        }
+    }
+
     /// The rating of a line as nearly all are: two short numbers, one separator between two, a
     /// rating like `4` or `3.5`; and where the next line begins.
     #[inline(always)]
@@ -307,7 +322,7 @@ impl LineFormat for Layout {
                 ratings.push(Rating {
                     user: users.key(user.0),
                     item: items.key(item.0),
-                    value: parse_value(value)?,
+                    value: self.value(value)?,
                 });
             }
             at = end;

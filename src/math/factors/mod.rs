@@ -9,9 +9,12 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod normal;
+pub mod rank_one;
 #[cfg(test)]
 mod tests;
 
+pub use normal::Normal;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Floats in a [`Lanes`].

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::Setup;
 use super::block::{Block, push_rows, read_rows};
-use super::part::{Items, Part};
+use super::ccd::Descending;
+use super::part::{Items, Part, Users};
+use super::ratings::Ordered;
 use super::rotate::{Held, Rotating};
 use super::share::Shared;
 use crate::engine::Host;
@@ -26,8 +28,25 @@ pub(super) fn write(part: &Part) -> Vec<Tensor> {
             let met: Vec<f32> = items.seen.heads().iter().map(|h| h.curvature).collect();
             tensors.push(Tensor::new("item_curvatures", &[met.len()], &met));
         }
+        Items::Gathered(items) => tensors.push(of_rows("own_items", &items.own.0)),
+        Items::Descending(items) => {
+            tensors.push(of_rows("own_items", &items.own));
+            for (name, ratings) in residuals(&part.users, items) {
+                let numbers = ratings.numbers();
+                tensors.push(Tensor::new(name, &[numbers.len()], &numbers));
+            }
+        }
     }
     tensors
+}
+
+/// The numbers that coordinate descent works on.
+fn residuals<'a>(users: &'a Users, items: &'a Descending) -> [(&'static str, &'a Ordered); 3] {
+    [
+        ("user_residuals", &users.train),
+        ("test_residuals", &users.test),
+        ("item_residuals", &items.ratings),
+    ]
 }
 
 fn of_rows(name: impl Into<String>, factors: &Factors) -> Tensor {
@@ -54,6 +73,25 @@ pub(super) fn read(setup: &Setup, part: &mut Part, mut tensors: Vec<Tensor>) -> 
     match &mut part.items {
         Items::Rotating(items) => read_rotating(setup, worker, rank, items, &mut tensors),
         Items::Shared(items) => read_shared(setup, worker, items, &mut tensors),
+        Items::Gathered(items) => {
+            let own = &mut Arc::make_mut(&mut items.own).0;
+            let rows = own.len();
+            read_rows(&take(&mut tensors, "own_items")?.bytes, own, rows).ok_or_else(other)
+        }
+        Items::Descending(items) => {
+            let rows = items.own.len();
+            let saved = take(&mut tensors, "own_items")?;
+            read_rows(&saved.bytes, &mut items.own, rows).ok_or_else(other)?;
+            for (name, ratings) in [
+                ("user_residuals", &mut part.users.train),
+                ("test_residuals", &mut part.users.test),
+                ("item_residuals", &mut items.ratings),
+            ] {
+                let numbers = take(&mut tensors, name)?.values::<f32>()?;
+                ratings.set_numbers(&numbers).ok_or_else(other)?;
+            }
+            Ok(())
+        }
     }
 }
 
@@ -109,11 +147,11 @@ pub(super) fn rebuild(setup: &Setup, parts: &mut [Part], host: &Host) -> Result<
     let mut bytes = Vec::new();
     for part in parts.iter() {
         match &part.items {
-            Items::Rotating(_) => return Ok(()),
             Items::Shared(items) => {
                 let own = items.own.as_ref().ok_or_else(other)?;
                 push_rows(&mut bytes, own, own.len());
             }
+            _ => return Ok(()),
         }
     }
     // The blocks of workers follow each other as workers do, and so do ranks.

@@ -14,6 +14,10 @@
 //! generate mf`, predicting its test file with `-k 32 --regularization 0.03`, a test RMSE of 0.777
 //! after one pass, 0.745 after five, 0.744 at best; the planted model itself has 0.682.
 //!
+//! **Four methods**, one objective: `--method sgd` rating by rating, model-parallel or data-parallel,
+//! `als` row by row and `ccd` factor by factor. `sgd` is the fastest by far; the other two have no
+//! learning rate and their objective never increases. `--implicit` is another objective: `als.rs`.
+//!
 //! **Stochastic gradient descent, model-parallel** (DSGD: Gemulla et al., KDD 2011; NOMAD: Yun et
 //! al., VLDB 2014). Users stay with their workers. Items are cut into blocks that rotate around the
 //! workers, so no factor is ever written by two or read stale. A block is small enough for a core's
@@ -26,22 +30,31 @@
 //! **Data-parallel** (`--parallel data`, for comparison, and where more workers than item blocks are
 //! wanted): items are shared under the staleness bound; `share.rs` says how steps know of it.
 //!
+//! **Workers**: under `bsp` equal seeds, options and numbers of workers give equal bits, however
+//! workers are spread over ranks; where nothing is shared, under any consistency.
+//!
 //! | file | what |
 //! |---|---|
 //! | `options.rs` | the flags |
-//! | `load.rs` | from files to parts |
+//! | `load.rs`, `deal.rs` | from files to ratings, from ratings to parts |
 //! | `ratings.rs` | a worker's ratings in the order in which blocks come by |
 //! | `part.rs` | what one worker holds |
 //! | `rotate.rs` | what it does when a block comes by |
 //! | `share.rs` | what it does under `--parallel data` |
+//! | `als.rs`, `ccd.rs` | what it does with `--method als` and `ccd` |
+//! | `gather.rs` | how all workers come by what each of them has solved |
 //! | `block.rs` | the bytes in which a block travels |
 //! | `sums.rs` | the objective |
 //! | `checkpoint.rs` | what a run goes on from |
 //! | `save.rs` | the model |
 //! | `generate.rs` | ratings with a planted low rank |
 
+mod als;
 mod block;
+mod ccd;
 mod checkpoint;
+mod deal;
+mod gather;
 pub mod generate;
 mod load;
 mod options;
@@ -68,16 +81,17 @@ use crate::snapshot::{Model, Tensor};
 use crate::wire::message::{Clock, Elements, TableId, WorkerId};
 
 use super::About;
-pub use options::{Options, Parallel, StepScaling};
+use options::Way;
+pub use options::{Method, Options, Parallel, StepScaling};
 use part::{Items, Part};
 use sums::Sums;
 
 /// What the command line says about this recipe.
 pub const ABOUT: About = About {
     summary: "Matrix factorisation: recommendations from ratings",
-    description: "Predicts ratings from biases and factors of users and items, by stochastic gradient descent. The objective is the sum of squared errors over the training ratings plus the weighted squares of factors and biases, once per rating; lower is better. test_rmse is the root of the mean squared error over the ratings in --test or kept out by --holdout; --tolerance stops the run when it improves by less than this part of itself. One clock is one pass over all ratings unless --clocks-per-pass says otherwise. Ids are any text; they are kept in the model.",
+    description: "Predicts ratings from biases and factors of users and items, by stochastic gradient descent, alternating least squares or coordinate descent. The objective is the sum of squared errors over the training ratings plus the weighted squares of factors and biases, once per rating; lower is better. test_rmse is the root of the mean squared error over the ratings in --test or kept out by --holdout; --tolerance stops the run when it improves by less than this part of itself. One clock is one pass over all ratings unless --clocks-per-pass says otherwise. Ids are any text; they are kept in the model. With --implicit, ratings say how sure it is that somebody likes something: 1 is predicted for what was seen, 0 for all else.",
     data: "user item rating [timestamp]   a line each, with tabs, blanks, commas, semicolons or `::` between; a header is passed over\n%%MatrixMarket                 matrix coordinate real (or integer) general",
-    examples: "petuum mf                                  # the built-in sample\npetuum mf ratings.csv -k 64 -o model       # a tenth is kept out and predicted\npetuum mf u1.base --test u1.test --tolerance 1e-4\npetuum mf ratings.dat --nonnegative --no-bias --holdout 0",
+    examples: "petuum mf                                  # the built-in sample\npetuum mf ratings.csv -k 64 -o model       # a tenth is kept out and predicted\npetuum mf u1.base --test u1.test --tolerance 1e-4\npetuum mf ratings.dat --nonnegative --no-bias --holdout 0\npetuum mf clicks.tsv --method als --implicit --regularization 1",
     defaults: Defaults {
         staleness: 1,
         clocks: 30,
@@ -88,9 +102,12 @@ pub const ABOUT: About = About {
 
 /// The table of items: blocks, or under `--parallel data` rows of factors with the bias last.
 const ITEMS: TableId = 0;
+/// The table of the workers' users, with `--method als` and `ccd`.
+const USERS: TableId = 1;
 
 /// The recipe, from flags that were checked.
 pub fn new(options: Options) -> Result<impl Program> {
+    options.check()?;
     Ok(Mf::new(options))
 }
 
@@ -111,14 +128,22 @@ struct Setup {
     by_block: Partition,
     rotation: Rotation,
     clocks_per_pass: u64,
+    turns_per_pass: u64,
     /// After so many turns another worker has the block of a turn.
     stride: u64,
+    /// Number of factors.
+    rank: usize,
     mean: f64,
     /// Standard deviation of the training ratings, in which everything is measured inside.
     scale: f64,
     train: u64,
     test: u64,
     step: Step,
+    biased: bool,
+    /// Of `--method ccd`.
+    iterations: u32,
+    /// With `--implicit`.
+    confidence: Option<f64>,
     scaling: StepScaling,
     /// Clocks that a read may miss, where there is such a bound.
     staleness: u32,
@@ -149,15 +174,18 @@ impl Program for Mf {
                 sparse: false,
             },
         };
+        let exclusive = |name, blocks| TableSpec {
+            name,
+            kind: TableKind::Exclusive { blocks },
+        };
         let Setup { by_block, .. } = &self.setup;
-        match self.options.parallel {
-            Parallel::Model => vec![TableSpec {
-                name: "item_blocks",
-                kind: TableKind::Exclusive {
-                    blocks: by_block.blocks(),
-                },
-            }],
-            Parallel::Data => {
+        match self.options.way() {
+            Way::Rotate => vec![exclusive("item_blocks", by_block.blocks())],
+            Way::Gather | Way::Descend => vec![
+                exclusive("item_blocks", world.workers()),
+                exclusive("user_blocks", world.workers()),
+            ],
+            Way::Share => {
                 let (items, width) = (by_block.variables(), self.options.rank() + 1);
                 let workers = world.workers() as usize;
                 vec![
@@ -180,8 +208,8 @@ impl Program for Mf {
         set: &mut dyn FnMut(TableId, u64, Elements) -> Result<()>,
     ) -> Result<()> {
         parts.iter_mut().try_for_each(|part| match &mut part.items {
-            Items::Rotating(_) => Ok(()),
             Items::Shared(items) => items.begin(set),
+            _ => Ok(()),
         })
     }
 
@@ -197,12 +225,21 @@ impl Program for Mf {
                 let segment = task.0.start % setup.clocks_per_pass;
                 items.push(setup, users, segment as usize, worker)
             }
+            Items::Gathered(items) => task
+                .0
+                .into_iter()
+                .try_for_each(|half| items.push(setup, users, half, worker)),
+            Items::Descending(items) => items.push(setup, users, task.0, worker),
         }
     }
 
     fn partial(&self, part: &mut Part, worker: &mut Worker) -> Result<Sums> {
-        if let Items::Shared(items) = &mut part.items {
-            items.evaluate(&self.setup, &mut part.users, worker)?;
+        let (setup, users) = (&self.setup, &mut part.users);
+        match &mut part.items {
+            Items::Rotating(_) => {}
+            Items::Shared(items) => items.evaluate(setup, users, worker)?,
+            Items::Gathered(items) => items.evaluate(setup, users),
+            Items::Descending(items) => items.evaluate(setup, users),
         }
         Ok(part.users.sums)
     }
@@ -224,18 +261,18 @@ impl Program for Mf {
 
     fn finish(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
         match &mut part.items {
-            Items::Rotating(_) => Ok(()),
             Items::Shared(items) => {
                 worker.settle();
                 items.copy_own(&self.setup, self.setup.step.floor(), worker)
             }
+            _ => Ok(()),
         }
     }
 
     fn before_checkpoint(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
         match &mut part.items {
-            Items::Rotating(_) => Ok(()),
             Items::Shared(items) => items.copy_own(&self.setup, f32::NEG_INFINITY, worker),
+            _ => Ok(()),
         }
     }
 
@@ -261,12 +298,17 @@ impl Mf {
             by_block: Partition::balanced(&[], 1),
             rotation: Rotation::new(1, 1),
             clocks_per_pass: 1,
+            turns_per_pass: 1,
             stride: 1,
+            rank: 1,
             mean: 0.0,
             scale: 1.0,
             train: 0,
             test: 0,
             step: load::step(&options, 1.0),
+            biased: options.biased(),
+            iterations: options.inner_iterations,
+            confidence: None,
             scaling: options.step_scaling,
             staleness: 0,
             bounded: true,
@@ -274,16 +316,28 @@ impl Mf {
         Mf { options, setup }
     }
 
-    /// What every worker does in `clock`, counted through all passes: blocks that rotate, or
-    /// segments of the users.
+    /// What every worker does in `clock`, counted through all passes: blocks that rotate, segments
+    /// of the users, or halves of a pass.
     fn turns(&self, clock: u64) -> Range<u64> {
         let clocks = self.setup.clocks_per_pass;
-        let turns = match self.options.parallel {
-            Parallel::Model => u64::from(self.setup.rotation.blocks()),
-            Parallel::Data => clocks,
-        };
+        let turns = self.setup.turns_per_pass;
         let (pass, part) = (clock / clocks, clock % clocks);
         let at = |part| pass * turns + turns * part / clocks;
         at(part)..at(part + 1)
+    }
+}
+
+impl Setup {
+    /// A rating in the units that are used inside.
+    fn center(&self, value: f32) -> f32 {
+        ((f64::from(value) - self.mean) / self.scale) as f32
+    }
+
+    /// What λ is multiplied with for a row that has so many ratings.
+    fn weight(&self, ratings: u64) -> f64 {
+        match self.confidence {
+            Some(_) => 1.0,
+            None => ratings as f64,
+        }
     }
 }

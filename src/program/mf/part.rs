@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::Setup;
+use super::als::Gathered;
+use super::ccd::Descending;
 use super::ratings::Ordered;
 use super::rotate::Rotating;
 use super::share::Shared;
@@ -24,6 +26,10 @@ pub(super) enum Items {
     Rotating(Rotating),
     /// In a shared table.
     Shared(Shared),
+    /// Every worker's with every worker.
+    Gathered(Gathered),
+    /// Each worker's with their residuals.
+    Descending(Descending),
 }
 
 /// A worker's users and their ratings: they never leave it.
@@ -65,7 +71,9 @@ impl Users {
             .sum()
         };
         let (train, test) = (error(&self.train), error(&self.test));
+        self.sums.whole += train;
         self.sums.train += train;
+        self.sums.pairs += self.train.len(block) as f64;
         self.sums.test += test;
     }
 
@@ -76,15 +84,15 @@ impl Users {
             .rows
             .iter()
             .enumerate()
-            .map(|(at, row)| penalty_of(&self.factors, at, counts[*row as usize], &setup.step));
+            .map(|(at, row)| penalty_of(&self.factors, at, setup.weight(counts[*row as usize]), &setup.step));
         let error = |(user, value): &(u32, f32)| {
             let error = f64::from(value - self.factors.heads()[*user as usize].bias);
             error * error
         };
         self.sums = Sums {
-            train: 0.0,
             test: self.unseen.iter().map(error).sum(),
             penalty: penalty.sum(),
+            ..Sums::default()
         };
     }
 
@@ -94,14 +102,15 @@ impl Users {
         self.sums.penalty += positions
             .map(|(position, row)| {
                 let item = setup.by_block.variable(position) as usize;
-                penalty_of(items, row, setup.items.counts()[item], &setup.step)
+                let weight = setup.weight(setup.items.counts()[item]);
+                penalty_of(items, row, weight, &setup.step)
             })
             .sum::<f64>();
     }
 }
 
-fn penalty_of(factors: &Factors, row: usize, ratings: u64, step: &Step) -> f64 {
+fn penalty_of(factors: &Factors, row: usize, weight: f64, step: &Step) -> f64 {
     let bias = f64::from(factors.heads()[row].bias);
     let factors = f64::from(step.regularization) * factors.norm(row);
-    ratings as f64 * (factors + f64::from(step.bias_regularization) * bias * bias)
+    weight * (factors + f64::from(step.bias_regularization) * bias * bias)
 }

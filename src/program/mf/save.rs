@@ -96,6 +96,11 @@ impl OfWorker {
                     .collect()
             }
             Items::Shared(items) => items.own.map(|own| (worker, own)).into_iter().collect(),
+            Items::Gathered(items) => {
+                drop(items.all);
+                vec![(worker, Arc::unwrap_or_clone(items.own).0)]
+            }
+            Items::Descending(items) => vec![(worker, items.own)],
         };
         OfWorker {
             users: part.users.factors,

@@ -1,5 +1,7 @@
 //! Whole runs: the objective against the model on disk, determinism, quality on planted ratings.
 
+mod als;
+mod ccd;
 mod share;
 
 use std::collections::BTreeMap;
