@@ -43,6 +43,13 @@ impl Host {
         }
     }
 
+    /// Handles messages until everything sent is known to have arrived.
+    fn settle(&self, out: &mut Outgoing) {
+        while self.node.unacknowledged(1) > 0 {
+            assert!(self.step(out), "the other rank has gone");
+        }
+    }
+
     /// Handles messages until the row can be read.
     fn wait(&self, client: &mut Client, row: u64, out: &mut Outgoing) {
         while !client.ready(0, row, out) {
@@ -142,39 +149,48 @@ fn pulls(count: u32) -> Duration {
     })
 }
 
-/// Seconds to push a change of `rows` rows of another rank until it is known to be included, and to
-/// pull their values: by message, without what the worker does before and after.
-fn push_and_pull(rows: u64, width: u32, rounds: u32) -> [Duration; 2] {
-    let hosts = pair(2 * rows, width, Consistency::Ssp);
-    let all: Vec<u64> = (0..rows).map(|row| 2 * row + 1).collect();
+/// Time to push a change of `rows` rows of another rank until it is known to be included, and to
+/// pull their values: by message, without what the worker does before and after. Of `requests` that
+/// are on their way at once, each with as many rows, the mean.
+fn push_and_pull((rows, width): (u64, u32), requests: u32, rounds: u32) -> [Duration; 2] {
+    let all = rows * u64::from(requests);
+    let hosts = pair(2 * all, width, Consistency::Ssp);
+    let all: Vec<u64> = (0..all).map(|row| 2 * row + 1).collect();
     let delta = vec![0.5f32; width as usize];
     with(&hosts, |here| {
         let mut client = here.node.client(0);
         let mut out = Vec::new();
-        let push = best(rounds, || {
-            all.iter().for_each(|row| client.inc(0, *row, &delta));
-            let start = Instant::now();
-            client.clock(&mut out);
-            here.send(&mut out);
-            // The acknowledgement follows the last message, whatever its number.
-            while here.node.unacknowledged(1) > 0 {
-                assert!(here.step(&mut out));
+        let mut push = Duration::MAX;
+        for _ in 0..rounds {
+            let mut spent = Duration::ZERO;
+            for part in all.chunks(rows as usize) {
+                part.iter().for_each(|row| client.inc(0, *row, &delta));
+                let start = Instant::now();
+                client.clock(&mut out);
+                here.send(&mut out);
+                spent += start.elapsed();
             }
-            start.elapsed()
-        });
+            let start = Instant::now();
+            here.settle(&mut out);
+            push = push.min(spent + start.elapsed());
+        }
         let pull = best(rounds, || {
-            all.iter().for_each(|row| client.inc(0, *row, &delta));
+            // The copies are a clock too old then.
             client.clock(&mut out);
             here.send(&mut out);
+            here.settle(&mut out);
             let start = Instant::now();
-            client.prefetch(0, &all, &mut out);
-            here.send(&mut out);
-            for row in &all {
-                here.wait(&mut client, *row, &mut out);
+            for part in all.chunks(rows as usize) {
+                client.prefetch(0, part, &mut out);
+                here.send(&mut out);
             }
-            start.elapsed()
+            // Values arrive in order.
+            here.wait(&mut client, all[all.len() - 1], &mut out);
+            let spent = start.elapsed();
+            assert!(all.iter().all(|row| client.ready(0, *row, &mut out)));
+            spent
         });
-        [push, pull]
+        [push, pull].map(|time| time / requests)
     })
 }
 
@@ -228,18 +244,20 @@ pub(crate) fn run(small: bool) {
         "<= 55",
     );
     let rounds = if small { 2 } else { 30 };
-    let keys: [(u64, u32, &str); 4] = [
-        (10_000, 1, ">= 300"),
-        (10, 1000, ">= 300"),
-        (1_000_000, 1, ">= 110"),
-        (1000, 1000, ">= 110"),
+    let keys: [(u64, u32, u32, &str); 6] = [
+        (10_000, 1, 1, ""),
+        (10_000, 1, 16, ">= 300"),
+        (10, 1000, 1, ""),
+        (10, 1000, 16, ">= 300"),
+        (1_000_000, 1, 1, ">= 110"),
+        (1000, 1000, 1, ">= 110"),
     ];
-    for (rows, width, target) in keys {
+    for (rows, width, requests, target) in keys {
         let rows = if small { rows.min(1000) } else { rows };
         let elements = rows as f64 * f64::from(width);
-        let times = push_and_pull(rows, width, rounds);
+        let times = push_and_pull((rows, width), requests, rounds);
         for (what, time) in ["push", "pull"].into_iter().zip(times) {
-            let name = format!("server: {what} of {rows} rows of {width}");
+            let name = format!("server: {what} {rows} rows of {width}, {requests} at once");
             line(&name, elements / micros(time), "Mkey/s", target);
         }
     }

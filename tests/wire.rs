@@ -323,7 +323,7 @@ fn every_kind_is_tried() {
 
 #[test]
 fn a_count_alone_claims_no_memory() {
-    // A table or number 0, and then 2^59 rows or payloads.
+    // A table or number 0, and then 2^62 rows or payloads.
     for kind in [Kind::Pull, Kind::Gathered] {
         let bytes = [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
         let decoded = codec::decode(kind, &mut Reader::new(&bytes));
@@ -355,12 +355,15 @@ fn messages_are_as_small_as_they_should_be() {
     let around = frame::HEADER_BYTES + frame::ITEM_BYTES;
     let empty = frames(updates(vec![], Elements::F32(vec![]))).len();
     let floats = updates((50..60).collect(), Elements::F32(vec![0.5; 1000]));
-    assert_eq!(frames(floats).len(), empty + 10 + 1 + 4000);
+    assert_eq!(frames(floats).len(), empty + 2 + 1 + 4000);
     let counts = updates(
         (0..1000).map(|row| 3 * row).collect(),
         Elements::I32(vec![-1; 1000]),
     );
-    assert_eq!(frames(counts).len(), empty + 2 * (1 + 1000));
+    assert_eq!(frames(counts).len(), empty + 2 + 1 + 1 + 1000);
+    let uneven = (0..1000).map(|row| 3 * row + row % 2).collect();
+    let counts = updates(uneven, Elements::I32(vec![-1; 1000]));
+    assert_eq!(frames(counts).len(), empty + 2 * (1 + 1000) + 1);
     assert_eq!(frames(Message::Interrupt { signal: 2 }).len(), around + 1);
 }
 

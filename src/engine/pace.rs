@@ -68,7 +68,8 @@ pub(super) fn pace(link: &Link, settings: &Settings, notes: &Notes, stop: &Recei
             let spare = node.grant(rank, whole / 2, &mut out);
             let rest = whole - whole / 2 + spare;
             let blocks = transport.allow_blocks(rank, rest, burst(rate));
-            node.grant(rank, rest - blocks, &mut out);
+            let spare = node.grant(rank, rest - blocks, &mut out);
+            node.waste(rank, spare);
         }
         link.send_all(&mut out);
         if node.is_short() && !std::mem::replace(&mut told, true) {

@@ -113,11 +113,13 @@ impl<'a, T: Element> Filler<'a, T> {
             let width = self.shape.width as usize;
             let fitting = self.chunks.bytes_max / (width * size_of::<T>()).max(1);
             self.elements.reserve_exact(rows.min(fitting) * width);
+            self.rows.reserve(rows.min(fitting));
         }
         self
     }
 
     /// Adds one row; zeros of sparse rows are left out.
+    #[inline]
     pub(super) fn row(&mut self, row: u64, content: RowRef<'_, T>) {
         let bytes = 12 + content.held() * (size_of::<T>() + 4 * usize::from(self.shape.sparse));
         if self.chunks.bytes > 0 && self.chunks.bytes + bytes > self.chunks.bytes_max {
@@ -234,6 +236,7 @@ impl<'a, T: Element> Checked<'a, T> {
     }
 
     /// The content of the row at `position`.
+    #[inline]
     pub(super) fn at(self, position: usize) -> RowRef<'a, T> {
         if self.batch.ends.is_empty() {
             return RowRef::Dense(
@@ -250,6 +253,11 @@ impl<'a, T: Element> Checked<'a, T> {
 
     /// The content of `row`, if the batch has it.
     pub(super) fn find(self, row: u64) -> Option<RowRef<'a, T>> {
+        // Most batches that are asked lie elsewhere.
+        let (first, last) = (self.batch.rows.first()?, self.batch.rows.last()?);
+        if row < *first || row > *last {
+            return None;
+        }
         let position = self.batch.rows.binary_search(&row).ok()?;
         Some(self.at(position))
     }

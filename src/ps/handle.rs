@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
 use crate::ps::batch::Chunks;
+use crate::ps::client::pull;
 use crate::ps::node::{Node, Outgoing, lock};
 use crate::ps::outbox::{Arrived, InFlight};
 use crate::ps::peer::Peer;
@@ -251,12 +252,10 @@ impl Node {
             let Some(table) = table else { continue };
             let unanswered = table.unanswered(rank, self.bound.eager());
             for group in unanswered.chunk_by(|a, b| a.0 == b.0) {
-                let message = Message::Pull {
-                    table: id as TableId,
-                    rows: group.iter().map(|(_, row)| *row).collect(),
-                    stamp: group[0].0,
-                };
-                out.push((rank, message));
+                let rows: Vec<u64> = group.iter().map(|(_, row)| *row).collect();
+                pull(id as TableId, group[0].0, &rows, |message| {
+                    out.push((rank, message))
+                });
             }
         }
     }

@@ -37,6 +37,14 @@ impl Node {
         spare
     }
 
+    /// So many of the bytes that could not be saved up were not needed by anything else either: the
+    /// bandwidth was not too small then.
+    pub fn waste(&self, to: Rank, bytes: u64) {
+        if let Some(budget) = &mut lock(&self.peers[to as usize]).budget {
+            budget.waste(bytes);
+        }
+    }
+
     /// What the rows in a message that has come from this node were charged with, 0 of one without
     /// rows; see [`Node::charge`].
     pub fn charged(&self, message: &Message) -> u64 {

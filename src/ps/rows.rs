@@ -117,6 +117,7 @@ impl<T: Element> Rows<T> {
     }
 
     /// Adds `delta` to the row at `slot`.
+    #[inline]
     pub(super) fn add(&mut self, slot: usize, delta: RowRef<'_, T>) {
         match (self, delta) {
             (Rows::Dense { width, elements }, RowRef::Dense(delta)) => {
@@ -134,11 +135,15 @@ impl<T: Element> Rows<T> {
 
     /// Sets the row at `slot` to `value`.
     pub(super) fn set(&mut self, slot: usize, value: RowRef<'_, T>) {
-        match self {
-            Rows::Dense { width, elements } => {
+        match (&mut *self, value) {
+            (Rows::Dense { width, elements }, RowRef::Dense(value)) => {
+                elements[slot * *width..(slot + 1) * *width].copy_from_slice(value);
+                return;
+            }
+            (Rows::Dense { width, elements }, _) => {
                 elements[slot * *width..(slot + 1) * *width].fill(T::default());
             }
-            Rows::Sparse(rows) => rows[slot].clear(),
+            (Rows::Sparse(rows), _) => rows[slot].clear(),
         }
         self.add(slot, value);
     }

@@ -104,7 +104,7 @@ pub(super) struct Budget {
     limit: Limit,
     /// What is saved up; negative: a debt.
     tokens: i64,
-    /// All that was ever granted, and all that ever left because it had to.
+    /// All that was ever granted, used or not, and all that ever left because it had to.
     granted: u64,
     forced: u64,
     rng: Rng,
@@ -133,6 +133,11 @@ impl Budget {
         let spare = all.abs_diff(self.tokens);
         self.granted += bytes - spare;
         spare
+    }
+
+    /// Bytes could have left when nothing was there to leave.
+    pub(super) fn waste(&mut self, bytes: u64) {
+        self.granted += bytes;
     }
 
     /// Bytes have left.
@@ -281,7 +286,8 @@ mod tests {
             seed: 1,
         };
         let mut budget = Budget::new(limit, 0);
-        budget.grant(1000);
+        let spare = budget.grant(1000);
+        budget.waste(spare);
         budget.force(600);
         assert!(budget.is_spent() && !budget.is_short());
         budget.grant(300);

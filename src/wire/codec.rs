@@ -398,24 +398,38 @@ fn take_counts(input: &mut Reader) -> Result<Vec<u64>, Malformed> {
     Ok(counts)
 }
 
-/// Row numbers, strictly ascending: the first, then each one's distance less one to the one before.
+/// Row numbers, strictly ascending: their count and the first; then, if all distances are equal, the
+/// distance, or else 0 and each one's distance less one to the one before.
 impl Field for Vec<u64> {
     fn bytes_max(&self) -> usize {
-        (1 + self.len()) * varint::BYTES_MAX
+        (2 + self.len()) * varint::BYTES_MAX
     }
     fn put(self, out: &mut Encoder) {
-        put_rows(&self, &mut out.buffer);
+        put_rows(&self, EVEN_ROWS_MAX, &mut out.buffer);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
-        let count = input.count(1)?;
+        const TOO_LONG: Malformed = Malformed("a row number of more than 64 bits");
+        let count = input.count_within(EVEN_ROWS_MAX)?;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let first = input.varint()?;
+        let step = if count == 1 { 1 } else { input.varint()? };
+        if step > 0 {
+            let way = step.checked_mul(count as u64 - 1);
+            way.and_then(|way| first.checked_add(way)).ok_or(TOO_LONG)?;
+            return Ok((0..count as u64).map(|i| first + i * step).collect());
+        }
         let mut rows = Vec::with_capacity(count);
-        let mut next = Some(0u64);
-        for _ in 0..count {
+        rows.push(first);
+        let mut last = first;
+        for _ in 1..count {
             let distance = input.varint()?;
-            let row = next.and_then(|next| next.checked_add(distance));
-            let row = row.ok_or(Malformed("a row number of more than 64 bits"))?;
-            rows.push(row);
-            next = row.checked_add(1);
+            let next = last
+                .checked_add(1)
+                .and_then(|next| next.checked_add(distance));
+            last = next.ok_or(TOO_LONG)?;
+            rows.push(last);
         }
         Ok(rows)
     }
@@ -442,15 +456,27 @@ macro_rules! list_fields {
 }
 list_fields! { Bytes }
 
-fn put_rows(rows: &[u64], out: &mut Vec<u8>) {
+/// Writes row numbers; more than `even_max` of them one by one.
+fn put_rows(rows: &[u64], even_max: usize, out: &mut Vec<u8>) {
     debug_assert!(rows.is_sorted_by(|a, b| a < b), "rows do not ascend");
     put(out, rows.len() as u64);
-    let mut next = 0u64;
-    for row in rows {
-        put(out, row.wrapping_sub(next));
-        next = row.wrapping_add(1);
+    let Some(first) = rows.first() else { return };
+    put(out, *first);
+    let Some(second) = rows.get(1) else { return };
+    let step = second - first;
+    if rows.len() <= even_max && rows.windows(2).all(|pair| pair[1] - pair[0] == step) {
+        put(out, step);
+        return;
+    }
+    out.push(0);
+    for pair in rows.windows(2) {
+        put(out, pair[1].wrapping_sub(pair[0]).wrapping_sub(1));
     }
 }
+
+/// Most rows that may be told by their distance alone: what no byte stands for must claim little
+/// memory.
+const EVEN_ROWS_MAX: usize = 1 << 16;
 
 /// The bit of a batch's form byte that says it is sparse; the others are the element type.
 const SPARSE: u8 = 4;
@@ -500,7 +526,12 @@ impl RowBatch {
         put(out, u64::from(self.table));
         let sparse = !self.ends.is_empty();
         out.push(self.elements.form() | if sparse { SPARSE } else { 0 });
-        put_rows(&self.rows, out);
+        let even_max = if self.elements.is_empty() {
+            2
+        } else {
+            EVEN_ROWS_MAX
+        };
+        put_rows(&self.rows, even_max, out);
         if sparse {
             put_columns(&self.ends, &self.columns, out);
         }
@@ -510,7 +541,9 @@ impl RowBatch {
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         let table = u16::take(input)?;
         let form = input.byte()?;
+        let before = input.remaining();
         let rows = Vec::<u64>::take(input)?;
+        let rows_bytes = before - input.remaining();
         let (mut ends, mut columns) = (Vec::new(), Vec::new());
         if form & SPARSE != 0 {
             (ends, columns) = take_columns(rows.len(), input)?;
@@ -518,6 +551,8 @@ impl RowBatch {
         let elements = Elements::take(form & !SPARSE, input)?;
         let fits = match form & SPARSE {
             0 if rows.is_empty() => elements.is_empty(),
+            // Rows that no byte stands for would claim memory for nothing.
+            0 if elements.is_empty() => rows.len() <= rows_bytes,
             0 => elements.len().is_multiple_of(rows.len()),
             _ => elements.len() == columns.len() && !rows.is_empty(),
         };
