@@ -645,7 +645,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__mf)
-            opts="-k -o -q -h -V --factors --regularization --learning-rate --test --holdout --no-bias --nonnegative --blocks-per-worker --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-k -o -q -h -V --factors --regularization --learning-rate --test --holdout --no-bias --nonnegative --parallel --step-scaling --blocks-per-worker --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -673,6 +673,14 @@ _petuum() {
                     ;;
                 --holdout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -W "model data" -- "${cur}"))
+                    return 0
+                    ;;
+                --step-scaling)
+                    COMPREPLY=($(compgen -W "none staleness delay" -- "${cur}"))
                     return 0
                     ;;
                 --blocks-per-worker)

@@ -83,9 +83,14 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -s h -l help -d 'Prin
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s k -l factors -d 'Number of factors of each user and each item [default: 32; for the built-in sample 5]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l regularization -d 'λ: weight of the squared factors and biases, once per rating' -r
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps, whatever the scale of the ratings' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps, whatever the scale of the ratings [default: 0.3; with --parallel data 0.1]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l test -d 'Ratings to predict: file or folder' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l holdout -d 'Part of the ratings that is kept out and predicted [default: 0.1, without --test]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l parallel -d 'What workers share' -r -f -a "model\t'Item blocks rotate around the workers; no factor is ever stale'
+data\t'All items are shared, as stale as --staleness allows; for comparison'"
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l step-scaling -d 'How steps on items become shorter under --parallel data, where several workers take them at once' -r -f -a "none\t'Not at all'
+staleness\t'Divided by √((s+1) P): s of --staleness, P workers'
+delay\t'Divided by √(1 + updates by others that a clock of this worker missed)'"
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l blocks-per-worker -d 'Least number of item blocks for each worker; with 2, one travels while the other is worked on' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l shards -d 'Parameter-server shards in each process' -r

@@ -15,6 +15,8 @@ mod data_cache;
 mod data_real;
 // The read rule under a hostile network: a seeded simulator of whole runs.
 mod staleness;
+// What `--bandwidth` promises, measured with real processes, and said when it cannot be kept.
+mod bandwidth;
 /// Messages survive the wire, nonsense does not, and the handshake tells ranks from strangers.
 mod wire;
 // What a user types and what scripts rely on: flags, help, records, exit statuses.

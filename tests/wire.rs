@@ -150,7 +150,7 @@ fn message() -> impl Strategy<Value = Message> {
                 |(worker, clock, stats, bytes, partial, ended)| Message::Report {
                     worker,
                     clock,
-                    stats,
+                    stats: Box::new(stats),
                     bytes,
                     partial: partial.map(Payload::Bytes),
                     ended
@@ -239,7 +239,9 @@ proptest! {
         let abort = messages.iter().rposition(|m| Kind::of(m) == Kind::Abort).unwrap_or(0);
         let before: Vec<String> = messages[abort..].iter().map(text).collect();
         let mut queue = Queue::default();
-        messages.into_iter().for_each(|message| queue.push(Prepared::new(message)));
+        for message in messages {
+            queue.push(Prepared::new(message));
+        }
         let after: Vec<String> = received(drained(&mut queue)).iter().map(text).collect();
         prop_assert_eq!(after, before);
     }
@@ -390,6 +392,43 @@ fn large_messages_take_turns_and_small_ones_pass() {
         Kind::Goodbye,
     ];
     assert_eq!(kinds, order);
+}
+
+#[test]
+fn limited_blocks_leave_as_far_as_is_allowed() {
+    let block = |turn, bytes| Message::Block {
+        table: 0,
+        block: 0,
+        turn,
+        worker: 0,
+        payload: Payload::Bytes(vec![1; bytes].into()),
+    };
+    let mut queue = Queue::default();
+    queue.limit_blocks();
+    assert_eq!(queue.allow_blocks(500, 0), 0, "nothing is saved up");
+    let told = [block(0, 100), block(1, 100_000)].map(|m| queue.push(Prepared::new(m)));
+    assert_eq!(told, [0, 0]);
+    assert!(drained(&mut queue).is_empty());
+    let others = queue.push(Prepared::new(Message::Interrupt { signal: 2 }));
+    let mut stream = drained(&mut queue);
+    assert_eq!(stream.len() as u64, others);
+    let mut rounds = 0;
+    while queue.allow_blocks(7000, 0) > 0 {
+        let part = drained(&mut queue);
+        assert!(!part.is_empty() && part.len() <= 7000 + 2 * frame::HEADER_BYTES);
+        stream.extend_from_slice(&part);
+        rounds += 1;
+    }
+    assert_eq!(rounds, 100_100 / 7000 + 1);
+    queue.push(Prepared::new(block(2, 50_000)));
+    queue.goodbye();
+    stream.extend_from_slice(&drained(&mut queue));
+    let kinds: Vec<Kind> = received(stream).iter().map(Kind::of).collect();
+    let blocks = [Kind::Block; 3];
+    assert_eq!(
+        kinds,
+        [&[Kind::Interrupt], &blocks[..], &[Kind::Goodbye]].concat()
+    );
 }
 
 #[test]

@@ -91,10 +91,11 @@ pub(super) struct Shared {
 
     /// Megabits a second that each host may send, and may receive
     ///
-    /// Rows of shared tables that change wait for their turn, updates as well as what comes back. A
-    /// row that --staleness does not let wait any longer leaves regardless; if that alone takes more
-    /// than the limit, a warning says so, once. Each pair of hosts gets an equal part. Without
-    /// --bandwidth nothing waits.
+    /// Rows of shared tables that change wait for their turn, updates as well as what comes back, and
+    /// so do blocks that move to another host. A row that --staleness does not let wait any longer
+    /// leaves regardless, and so do the reports of clocks; if that alone takes more than the limit,
+    /// each host says so, once. Each pair of hosts gets an equal part. Without --bandwidth nothing
+    /// waits.
     #[arg(long, value_name = "MBIT", help_heading = HOSTS, value_parser = above(0.0))]
     bandwidth: Option<f64>,
 

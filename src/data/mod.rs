@@ -17,7 +17,7 @@
 //! | `rows`, `corpus`, `vocabulary` | documents in memory |
 //! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
 //! | `load` | from the user's paths to a corpus |
-//! | `ids`, `ratings` | names of users and items; who rated what |
+//! | `ids`, `triples`, `ratings` | names of users and items; a line `user item rating`; who rated what |
 //!
 //! The files up to `field` know nothing of documents; readers of other data stand on them too.
 
@@ -44,6 +44,7 @@ mod cache;
 mod cache_write;
 mod load;
 mod ids;
+mod triples;
 mod ratings;
 
 pub use cache_write::write_cache;

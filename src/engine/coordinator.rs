@@ -31,7 +31,7 @@ pub(super) enum Input {
 pub(super) struct Report {
     pub(super) worker: WorkerId,
     pub(super) clock: Clock,
-    pub(super) stats: ClockStats,
+    pub(super) stats: Box<ClockStats>,
     pub(super) bytes: [u64; 2],
     pub(super) partial: Option<Payload>,
     pub(super) ended: bool,

@@ -23,7 +23,7 @@ use crate::engine::{Host, Worker};
 use crate::error::Result;
 use crate::ps::{TableSpec, World};
 use crate::snapshot::{Model, Tensor};
-use crate::wire::message::{Clock, Portable, WorkerId};
+use crate::wire::message::{Clock, Elements, Portable, TableId, WorkerId};
 
 /// The value and the program's own columns of one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,17 @@ pub trait Program: Send + Sync + 'static {
 
     /// Reads this rank's share of the data and deals it out: one part per local worker, in order.
     fn load(&mut self, host: &Host) -> Result<Vec<Self::Part>>;
+
+    /// Rows of dense shared tables that do not begin at zero, handed to `set` one by one. Called on
+    /// every rank after `load` or `restore`, with its parts; each rank keeps the rows that live
+    /// there, so all must say the same. By default: nothing.
+    fn begin(
+        &self,
+        _parts: &mut [Self::Part],
+        _set: &mut dyn FnMut(TableId, u64, Elements) -> Result<()>,
+    ) -> Result<()> {
+        Ok(())
+    }
 
     /// What `worker` computes in `clock`, in order. By default: everything, as one task.
     fn schedule(&self, _clock: Clock, _worker: WorkerId, _world: &World) -> Vec<Self::Task> {
@@ -105,6 +116,12 @@ pub trait Program: Send + Sync + 'static {
     /// Writes the model. Called on every rank with its own parts; what other ranks hold comes
     /// through [`Host::gather`]. Only rank 0 has a `model`, and only if one is wanted.
     fn save(&self, parts: Vec<Self::Part>, host: &Host, model: Option<&mut Model>) -> Result<()>;
+
+    /// Before [`Program::checkpoint`], with the tables there: brings into the part what it needs from
+    /// them. By default: nothing. Not timed as training.
+    fn before_checkpoint(&self, _part: &mut Self::Part, _worker: &mut Worker) -> Result<()> {
+        Ok(())
+    }
 
     /// What a worker must write down at a clock boundary to go on from there; the rest is rebuilt
     /// by `load`, `restore` and the first clock.

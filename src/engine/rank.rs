@@ -102,6 +102,9 @@ impl Rank<'_> {
         let rank = self.link.rank;
         let node = Node::with(world, rank, shards, &tables, plan.bound, traffic);
         let node = Arc::new(node);
+        program.begin(&mut parts, &mut |table, row, elements| {
+            node.set_row(table, row, elements)
+        })?;
         node.start_at(plan.from);
         self.link.install(Arc::clone(&node));
         host.meet(0)?;

@@ -81,6 +81,11 @@ impl<'a> Worker<'a> {
         Ok(self.client.read(table, row))
     }
 
+    /// How many of the last clocks the row read last may have missed.
+    pub fn last_staleness(&self) -> u64 {
+        self.client.last_staleness()
+    }
+
     /// The non-zero elements of a row of a sparse shared table, by ascending column.
     pub fn read_sparse(
         &mut self,

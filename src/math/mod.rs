@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | [`pages`] | large memory in large pages |
 //! | [`prefetch`] | a word to the cache about what will be read soon |
 //! | [`rng`] | seeded random streams, one per (seed, worker, clock, stream) |
 //! | [`special`] | ln Γ, ψ, and compensated sums |
@@ -9,6 +10,7 @@
 //! | [`factors`] | rows of factors, and the inner loops of matrix factorisation |
 //! | [`varint`] | unsigned integers in as few bytes as they need |
 
+pub mod pages;
 pub mod prefetch;
 pub mod rng;
 pub mod special;

@@ -51,8 +51,6 @@ pub(super) struct Chunks {
     open: Vec<RowBatch>,
     /// Of the open message.
     bytes: usize,
-    /// Of the full ones.
-    bytes_full: usize,
     bytes_max: usize,
 }
 
@@ -63,7 +61,6 @@ impl Chunks {
             full: Vec::new(),
             open: Vec::new(),
             bytes: 0,
-            bytes_full: 0,
             bytes_max,
         }
     }
@@ -73,9 +70,10 @@ impl Chunks {
         self.full.is_empty() && self.open.is_empty()
     }
 
-    /// About the bytes of all messages.
-    pub(super) fn bytes(&self) -> u64 {
-        (self.bytes_full + self.bytes) as u64
+    /// About as many bytes as all messages take on the wire.
+    pub(super) fn wire_bytes(&self) -> u64 {
+        let batches = self.full.iter().flatten().chain(&self.open);
+        batches.map(wire_bytes).sum()
     }
 
     /// The messages' contents, at least one (perhaps empty).
@@ -126,7 +124,7 @@ impl<'a, T: Element> Filler<'a, T> {
             self.cut();
             let open = std::mem::take(&mut self.chunks.open);
             self.chunks.full.push(open);
-            self.chunks.bytes_full += std::mem::take(&mut self.chunks.bytes);
+            self.chunks.bytes = 0;
         }
         self.chunks.bytes += bytes;
         self.rows.push(row);

@@ -55,6 +55,8 @@ pub struct Client {
     at: Clock,
     bound: Bound,
     staleness: Staleness,
+    /// The staleness that the last read observed.
+    last: u64,
     /// By table; nothing for exclusive ones.
     tables: Vec<Option<Box<dyn AnyView>>>,
 }
@@ -126,6 +128,7 @@ impl Client {
             at: node.clocks.at(worker),
             bound: node.bound,
             staleness: Staleness::default(),
+            last: 0,
             tables: node.tables.iter().map(view).collect(),
             node,
         }
@@ -332,7 +335,13 @@ impl Client {
             self.bound.allows(self.at, stamp),
             "a row was read before it was ready"
         );
-        self.staleness.add(observed(self.at, stamp));
+        self.last = observed(self.at, stamp);
+        self.staleness.add(self.last);
+    }
+
+    /// The staleness that the last read observed, in clocks.
+    pub fn last_staleness(&self) -> u64 {
+        self.last
     }
 
     /// The staleness of the reads since it was last taken.

@@ -185,9 +185,9 @@ impl Node {
     /// Pays for rows that were asked for. The first copies are no matter of the read rule.
     fn answer(&self, peer: &mut Peer, wanted: Clock, chunks: &Chunks) {
         if !self.bound.eager() && wanted >= 0 {
-            self.force(peer, chunks.bytes());
+            self.force(peer, chunks.wire_bytes());
         } else if let Some(budget) = &mut peer.budget {
-            budget.spend(chunks.bytes());
+            budget.spend(chunks.wire_bytes());
         }
     }
 
@@ -230,6 +230,9 @@ impl Node {
                 table.mark_all(from);
                 table.changed(from, &mut chunks);
             }
+        }
+        if let Some(budget) = &mut peer.budget {
+            budget.spend(chunks.wire_bytes());
         }
         let included = peer.inbox.included();
         let send = |message| out.push((from, message));

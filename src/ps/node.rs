@@ -36,7 +36,7 @@ use crate::ps::shared::{AnyTable, new_table};
 use crate::ps::table::{Partition, TableKind, TableSpec};
 use crate::ps::traffic::{Priority, Traffic, Wire};
 use crate::ps::world::World;
-use crate::wire::message::{Clock, Message, Payload, Rank, RowBatch, TableId, WorkerId};
+use crate::wire::message::{Clock, Elements, Message, Payload, Rank, RowBatch, TableId, WorkerId};
 
 /// Messages to send, in order, each to its rank.
 pub type Outgoing = Vec<(Rank, Message)>;
@@ -234,6 +234,23 @@ impl Node {
         table.check(rows, self.rank)?;
         table.set(rows);
         Ok(())
+    }
+
+    /// Sets a dense row if it lives here, as [`Node::set_rows`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_row(&self, table: TableId, row: u64, elements: Elements) -> Result<()> {
+        if !self.is_local(row) {
+            return Ok(());
+        }
+        self.set_rows(&RowBatch {
+            table,
+            rows: vec![row],
+            ends: Vec::new(),
+            columns: Vec::new(),
+            elements,
+        })
     }
 
     /// The stamp that holds for all copies of `rank`'s rows; of this rank's own, its stamp.

@@ -1,5 +1,6 @@
 //! How the elements of rows lie in memory.
 
+use crate::math::pages;
 use crate::ps::table::{Element, ElementType, add};
 
 /// A row, or a change to one, borrowed from wherever it lies.
@@ -87,6 +88,7 @@ impl<T: Element> Rows<T> {
             Rows::Sparse(vec![Vec::new(); slots])
         } else {
             let elements = vec![T::default(); slots * width];
+            pages::prefer_large(&elements);
             Rows::Dense { width, elements }
         }
     }
@@ -95,7 +97,9 @@ impl<T: Element> Rows<T> {
     pub(super) fn push(&mut self) {
         match self {
             Rows::Dense { width, elements } => {
+                let before = elements.capacity();
                 elements.resize(elements.len() + *width, T::default());
+                pages::prefer_large_after(elements, before);
             }
             Rows::Sparse(rows) => rows.push(Vec::new()),
         }

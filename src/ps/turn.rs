@@ -56,6 +56,10 @@ impl Node {
         if !always && !mid_clock && completes <= peer.outbox.completes() {
             return;
         }
+        if self.bound.unbounded() && !self.may_send(peer) {
+            // Nobody waits for the clock's end either.
+            return;
+        }
         let mut chunks = self.chunks();
         let completes = if peer.budget.is_some() {
             let newest = if always || mid_clock {
@@ -142,7 +146,7 @@ impl Node {
             if chunks.is_empty() {
                 return;
             }
-            self.force(peer, chunks.bytes());
+            self.force(peer, chunks.wire_bytes());
         }
         let included = peer.inbox.included();
         let send = |message| out.push((rank, message));

@@ -13,6 +13,7 @@ use super::Malformed;
 use super::bf16;
 use super::message::{ClockStats, Elements, Message, Payload, RowBatch, STALENESS_COUNTS_MAX};
 use super::varint::{self, Reader, put, put_signed};
+use crate::math::pages;
 
 /// Declares the message kinds: their number on the wire and the order of their fields.
 macro_rules! messages {
@@ -233,6 +234,18 @@ impl Field for bool {
     }
 }
 
+impl<T: Field> Field for Box<T> {
+    fn bytes_max(&self) -> usize {
+        self.as_ref().bytes_max()
+    }
+    fn put(self, out: &mut Encoder) {
+        (*self).put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        T::take(input).map(Box::new)
+    }
+}
+
 impl Field for f64 {
     fn bytes_max(&self) -> usize {
         size_of::<f64>()
@@ -325,7 +338,7 @@ impl Field for [u64; 2] {
 
 impl Field for ClockStats {
     fn bytes_max(&self) -> usize {
-        2 * size_of::<f64>() + (4 + self.staleness_counts.len()) * varint::BYTES_MAX
+        2 * size_of::<f64>() + (5 + 2 * self.staleness_counts.len()) * varint::BYTES_MAX
     }
     fn put(self, out: &mut Encoder) {
         self.seconds.put(out);
@@ -333,9 +346,7 @@ impl Field for ClockStats {
         self.staleness_sum.put(out);
         self.reads.put(out);
         self.staleness_max.put(out);
-        put(&mut out.buffer, self.staleness_counts.len() as u64);
-        let counts = self.staleness_counts.iter();
-        counts.for_each(|count| put(&mut out.buffer, *count));
+        put_counts(&self.staleness_counts, &mut out.buffer);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(ClockStats {
@@ -344,17 +355,47 @@ impl Field for ClockStats {
             staleness_sum: u64::take(input)?,
             reads: u64::take(input)?,
             staleness_max: u64::take(input)?,
-            staleness_counts: {
-                let count = input.count(1)?;
-                if count > STALENESS_COUNTS_MAX {
-                    return Err(Malformed("more counts of staleness than there are"));
-                }
-                (0..count)
-                    .map(|_| input.varint())
-                    .collect::<Result<_, _>>()?
-            },
+            staleness_counts: take_counts(input)?,
         })
     }
+}
+
+/// How many counts there are, then those that are not 0, each after the number of zeros before it.
+fn put_counts(counts: &[u64], out: &mut Vec<u8>) {
+    put(out, counts.len() as u64);
+    let mut zeros = 0;
+    for &count in counts {
+        if count == 0 {
+            zeros += 1;
+        } else {
+            put(out, std::mem::take(&mut zeros));
+            put(out, count);
+        }
+    }
+    if zeros > 0 {
+        put(out, zeros);
+    }
+}
+
+fn take_counts(input: &mut Reader) -> Result<Vec<u64>, Malformed> {
+    const TOO_MANY: Malformed = Malformed("more counts of staleness than there are");
+    let length = input.varint()?;
+    let length = usize::try_from(length).map_err(|_| TOO_MANY)?;
+    if length > STALENESS_COUNTS_MAX {
+        return Err(TOO_MANY);
+    }
+    let mut counts = Vec::with_capacity(length);
+    while counts.len() < length {
+        let zeros = input.varint()?;
+        if zeros > (length - counts.len()) as u64 {
+            return Err(TOO_MANY);
+        }
+        counts.resize(counts.len() + zeros as usize, 0);
+        if counts.len() < length {
+            counts.push(input.varint()?);
+        }
+    }
+    Ok(counts)
 }
 
 /// Row numbers, strictly ascending: the first, then each one's distance less one to the one before.
@@ -615,7 +656,10 @@ fn take_raw<T, const N: usize>(
 ) -> Result<Vec<T>, Malformed> {
     let count = input.count(N)?;
     let (values, _) = input.take(count * N)?.as_chunks::<N>();
-    Ok(values.iter().map(|bytes| from(*bytes)).collect())
+    let mut numbers = Vec::with_capacity(count);
+    pages::prefer_large(numbers.spare_capacity_mut());
+    numbers.extend(values.iter().map(|bytes| from(*bytes)));
+    Ok(numbers)
 }
 
 fn take_integers<T: TryFrom<i64>>(input: &mut Reader) -> Result<Vec<T>, Malformed> {

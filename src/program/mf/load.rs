@@ -4,14 +4,14 @@
 //! the partition without a word, and the same number of workers gives the same model however they
 //! are spread over ranks.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread;
 
 use super::block::Block;
-use super::options::Options;
-use super::part::Part;
+use super::options::{Options, Parallel, StepScaling};
+use super::part::{Items, Part, Users};
 use super::ratings::{Ordered, Place, SharedPieces};
+use super::rotate::Rotating;
+use super::share::Shared;
 use super::sums::Sums;
 use super::Setup;
 use crate::data::{NO_ROW, Pieces, Rating, Ratings, RatingsOptions, load_ratings, load_ratings_bytes};
@@ -19,6 +19,7 @@ use crate::engine::Host;
 use crate::error::{Error, Result};
 use crate::math::factors::{Factors, Kernel, Step};
 use crate::math::rng::{Rng, mix};
+use crate::ps::Consistency;
 use crate::scheduler::partition::Partition;
 use crate::scheduler::rotation::Rotation;
 use crate::wire::message::WorkerId;
@@ -53,19 +54,12 @@ pub(super) fn load(options: &Options, host: &Host) -> Result<(Setup, Vec<Part>)>
     let pieces = [shared(ratings.train), shared(ratings.test)];
     // The last worker's are the pieces themselves: none must stay behind.
     let copies = vec![pieces; local.len()];
-    let part = |worker, pieces| part(worker, options, &setup, pieces, seed);
-    let parts = thread::scope(|scope| {
-        let part = &part;
-        let making: Vec<_> = local
-            .zip(copies)
-            .map(|(worker, pieces)| scope.spawn(move || part(worker, pieces)))
-            .collect();
-        let join = |made: thread::ScopedJoinHandle<'_, Part>| {
-            made.join()
-                .map_err(|_| Error::Bug("a worker's part could not be made".into()))
-        };
-        making.into_iter().map(join).collect::<Result<Vec<Part>>>()
+    let mut parts = host.for_workers(copies, |worker, pieces| {
+        part(worker, options, &setup, pieces, seed)
     })?;
+    if let Some(Items::Shared(items)) = parts.first_mut().map(|part| &mut part.items) {
+        items.start = Some(start(options, &setup, seed));
+    }
     Ok((setup, parts))
 }
 
@@ -116,10 +110,20 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
     let number = |pieces: &Pieces| pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
     let (train, test) = (number(&ratings.train), number(&ratings.test));
     let (mean, scale) = moments(&ratings.train, train);
-    let per_worker = blocks_per_worker(options, ratings.items.len(), workers);
+    let per_worker = match options.parallel {
+        Parallel::Model => blocks_per_worker(options, ratings.items.len(), workers),
+        Parallel::Data => 1,
+    };
     let blocks = workers * per_worker;
     let clocks = host.clocks_per_pass();
-    if clocks > u64::from(blocks) {
+    let bound = host.bound();
+    let bounded = bound.consistency() != Consistency::Async;
+    if options.step_scaling == StepScaling::Staleness && !bounded {
+        return Err(Error::Usage(
+            "--step-scaling: async has no bound on staleness, say delay or none".into(),
+        ));
+    }
+    if clocks > u64::from(blocks) && options.parallel == Parallel::Model {
         return Err(Error::Usage(format!(
             "--clocks-per-pass: {clocks} is too large, at most {blocks} \
              ({workers} workers with {per_worker} item blocks each; see --blocks-per-worker)"
@@ -138,6 +142,9 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
         train,
         test,
         step: step(options, scale),
+        scaling: options.step_scaling,
+        staleness: bound.staleness(),
+        bounded,
     })
 }
 
@@ -164,11 +171,12 @@ fn moments(pieces: &Pieces, number: u64) -> (f64, f64) {
 pub(super) fn step(options: &Options, scale: f64) -> Step {
     let bias = if options.no_bias { 0.0 } else { BIAS_RATE };
     Step {
-        rate: options.learning_rate as f32,
+        rate: options.rate() as f32,
         regularization: (options.regularization / scale) as f32,
         shrinkage: SHRINKAGE as f32,
-        bias_rate: (bias * options.learning_rate) as f32,
+        bias_rate: (bias * options.rate()) as f32,
         bias_regularization: options.regularization as f32,
+        others: 1.0,
         nonnegative: options.nonnegative,
     }
 }
@@ -201,6 +209,10 @@ fn part(
     let place = |rating: &Rating| {
         let user = user_of(rating.user)?;
         let position = (rating.item != NO_ROW).then(|| setup.by_block.position(rating.item))?;
+        if options.parallel == Parallel::Data {
+            let (block, item) = (0, position);
+            return Some(Place { block, user, item });
+        }
         let block = starts.partition_point(|start| *start <= position) - 1;
         let item = position - starts[block];
         let block = block as u32;
@@ -218,19 +230,57 @@ fn part(
     for (at, row) in rows.iter().enumerate() {
         draw(users.row_mut(at), OF_USERS, *row, options.nonnegative, seed);
     }
-    Part {
+    let users = Users {
         worker,
-        users,
+        factors: Arc::new(users),
         train: order(train),
         test: order(test),
         unseen,
-        fresh: fresh(worker, options, setup, seed),
         rows,
-        held: VecDeque::new(),
-        turn: 0,
         sums: Sums::default(),
         kernel: Kernel::new(),
+    };
+    let items = match options.parallel {
+        Parallel::Model => Items::Rotating(Rotating {
+            fresh: fresh(worker, options, setup, seed),
+            ..Rotating::default()
+        }),
+        Parallel::Data => Items::Shared(shared(setup, &users)),
+    };
+    Part { users, items }
+}
+
+fn shared(setup: &Setup, users: &Users) -> Shared {
+    let clocks = setup.clocks_per_pass as usize;
+    let needed = |segment| {
+        let mut items: Vec<u64> = users
+            .train
+            .segment(segment, clocks)
+            .flat_map(|(_, ratings)| ratings.iter().map(|rating| u64::from(rating.row)))
+            .collect();
+        items.sort_unstable();
+        items.dedup();
+        items.shrink_to_fit();
+        items
+    };
+    Shared {
+        needed: (0..clocks).map(needed).collect(),
+        seen: Factors::zeros(setup.by_block.variables(), users.factors.rank()),
+        start: None,
+        progress: None,
+        own: None,
     }
+}
+
+/// What all items begin with, by position.
+fn start(options: &Options, setup: &Setup, seed: u64) -> Factors {
+    let positions = 0..setup.by_block.variables();
+    let mut items = Factors::zeros(positions.len(), options.rank());
+    for position in positions {
+        let row = setup.by_block.variable(position as u32);
+        draw(items.row_mut(position), OF_ITEMS, row, options.nonnegative, seed);
+    }
+    items
 }
 
 /// The blocks that a worker is the first to use.

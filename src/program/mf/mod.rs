@@ -23,12 +23,17 @@
 //! row (Chin et al., PAKDD 2015). Ratings are scaled to standard deviation 1 inside, so that one
 //! step length suits stars and percents.
 //!
+//! **Data-parallel** (`--parallel data`, for comparison, and where more workers than item blocks are
+//! wanted): items are shared under the staleness bound; `share.rs` says how steps know of it.
+//!
 //! | file | what |
 //! |---|---|
 //! | `options.rs` | the flags |
 //! | `load.rs` | from files to parts |
 //! | `ratings.rs` | a worker's ratings in the order in which blocks come by |
-//! | `part.rs` | what one worker holds, and what it does when a block comes by |
+//! | `part.rs` | what one worker holds |
+//! | `rotate.rs` | what it does when a block comes by |
+//! | `share.rs` | what it does under `--parallel data` |
 //! | `block.rs` | the bytes in which a block travels |
 //! | `sums.rs` | the objective |
 //! | `checkpoint.rs` | what a run goes on from |
@@ -42,7 +47,9 @@ mod load;
 mod options;
 mod part;
 mod ratings;
+mod rotate;
 mod save;
+mod share;
 mod sums;
 
 #[cfg(test)]
@@ -52,18 +59,17 @@ use std::ops::Range;
 
 use crate::data::Ids;
 use crate::engine::{Defaults, Host, Objective, Program, Worker};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::math::factors::Step;
-use crate::ps::{TableKind, TableSpec, World};
+use crate::ps::{ElementType, TableKind, TableSpec, World};
 use crate::scheduler::partition::Partition;
-use crate::scheduler::rotation::{Rotation, Turn};
+use crate::scheduler::rotation::Rotation;
 use crate::snapshot::{Model, Tensor};
-use crate::wire::message::{Clock, TableId, WorkerId};
+use crate::wire::message::{Clock, Elements, TableId, WorkerId};
 
 use super::About;
-use block::Block;
-pub use options::Options;
-use part::{Held, Part};
+pub use options::{Options, Parallel, StepScaling};
+use part::{Items, Part};
 use sums::Sums;
 
 /// What the command line says about this recipe.
@@ -80,7 +86,7 @@ pub const ABOUT: About = About {
     },
 };
 
-/// The table of item blocks.
+/// The table of items: blocks, or under `--parallel data` rows of factors with the bias last.
 const ITEMS: TableId = 0;
 
 /// The recipe, from flags that were checked.
@@ -113,9 +119,13 @@ struct Setup {
     train: u64,
     test: u64,
     step: Step,
+    scaling: StepScaling,
+    /// Clocks that a read may miss, where there is such a bound.
+    staleness: u32,
+    bounded: bool,
 }
 
-/// The training turns of one clock, counted through all passes.
+/// The turns of one clock, counted through all passes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Task(Range<u64>);
 
@@ -129,13 +139,33 @@ impl Program for Mf {
         vec!["train_rmse", "test_rmse"]
     }
 
-    fn tables(&self, _world: &World) -> Vec<TableSpec> {
-        vec![TableSpec {
-            name: "item_blocks",
-            kind: TableKind::Exclusive {
-                blocks: self.setup.by_block.blocks(),
+    fn tables(&self, world: &World) -> Vec<TableSpec> {
+        let shared = |name, rows: usize, width: usize, element| TableSpec {
+            name,
+            kind: TableKind::Shared {
+                rows: rows as u64,
+                width: width as u32,
+                element,
+                sparse: false,
             },
-        }]
+        };
+        let Setup { by_block, .. } = &self.setup;
+        match self.options.parallel {
+            Parallel::Model => vec![TableSpec {
+                name: "item_blocks",
+                kind: TableKind::Exclusive {
+                    blocks: by_block.blocks(),
+                },
+            }],
+            Parallel::Data => {
+                let (items, width) = (by_block.variables(), self.options.rank() + 1);
+                let workers = world.workers() as usize;
+                vec![
+                    shared("items", items, width, ElementType::F32),
+                    shared("progress", workers, 1, ElementType::I64),
+                ]
+            }
+        }
     }
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
@@ -144,38 +174,37 @@ impl Program for Mf {
         Ok(parts)
     }
 
+    fn begin(
+        &self,
+        parts: &mut [Part],
+        set: &mut dyn FnMut(TableId, u64, Elements) -> Result<()>,
+    ) -> Result<()> {
+        parts.iter_mut().try_for_each(|part| match &mut part.items {
+            Items::Rotating(_) => Ok(()),
+            Items::Shared(items) => items.begin(set),
+        })
+    }
+
     fn schedule(&self, clock: Clock, _worker: WorkerId, _world: &World) -> Vec<Task> {
         vec![Task(self.turns(clock as u64))]
     }
 
-    /// Visits the blocks of this clock. Where an objective is due, the blocks then go around once
-    /// more, off the clock, and nothing is learned: so it is that of the model as it is after the
-    /// clock.
     fn push(&self, part: &mut Part, task: Task, worker: &mut Worker) -> Result<()> {
-        let first = part.turn;
-        let end = first + (task.0.end - task.0.start);
-        let blocks = u64::from(self.setup.rotation.blocks());
-        let evaluated = end + if worker.evaluating() { blocks } else { 0 };
-        self.pass_on(part, evaluated, worker);
-        for number in first..end {
-            let turn = self.setup.rotation.task(worker.id(), number);
-            let mut block = self.take_block(part, turn, worker)?;
-            part.learn(turn.block, &mut block, &self.setup.step);
-            part.held.push_back(Held {
-                turn: number,
-                block,
-            });
-            self.pass_on(part, evaluated, worker);
+        let (setup, users) = (&self.setup, &mut part.users);
+        match &mut part.items {
+            Items::Rotating(items) => items.push(setup, users, task.0.end - task.0.start, worker),
+            Items::Shared(items) => {
+                let segment = task.0.start % setup.clocks_per_pass;
+                items.push(setup, users, segment as usize, worker)
+            }
         }
-        part.turn = evaluated;
-        if !worker.evaluating() {
-            return Ok(());
-        }
-        worker.off_clock(|worker| self.evaluate(part, end..evaluated, worker))
     }
 
-    fn partial(&self, part: &mut Part, _worker: &mut Worker) -> Result<Sums> {
-        Ok(part.sums)
+    fn partial(&self, part: &mut Part, worker: &mut Worker) -> Result<Sums> {
+        if let Items::Shared(items) = &mut part.items {
+            items.evaluate(&self.setup, &mut part.users, worker)?;
+        }
+        Ok(part.users.sums)
     }
 
     fn objective(&self, partials: &[Sums]) -> Result<Objective> {
@@ -193,12 +222,33 @@ impl Program for Mf {
         save::save(&self.setup, parts, host, model)
     }
 
+    fn finish(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
+        match &mut part.items {
+            Items::Rotating(_) => Ok(()),
+            Items::Shared(items) => {
+                worker.settle();
+                items.copy_own(&self.setup, self.setup.step.floor(), worker)
+            }
+        }
+    }
+
+    fn before_checkpoint(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
+        match &mut part.items {
+            Items::Rotating(_) => Ok(()),
+            Items::Shared(items) => items.copy_own(&self.setup, f32::NEG_INFINITY, worker),
+        }
+    }
+
     fn checkpoint(&self, part: &Part) -> Vec<Tensor> {
         checkpoint::write(part)
     }
 
     fn restore(&self, part: &mut Part, tensors: Vec<Tensor>) -> Result<()> {
         checkpoint::read(&self.setup, part, tensors)
+    }
+
+    fn rebuild(&self, parts: &mut [Part], _from: Clock, host: &Host) -> Result<()> {
+        checkpoint::rebuild(&self.setup, parts, host)
     }
 }
 
@@ -217,67 +267,23 @@ impl Mf {
             train: 0,
             test: 0,
             step: load::step(&options, 1.0),
+            scaling: options.step_scaling,
+            staleness: 0,
+            bounded: true,
         };
         Mf { options, setup }
     }
 
-    /// The training turns that every worker takes in `clock`, counted through all passes.
+    /// What every worker does in `clock`, counted through all passes: blocks that rotate, or
+    /// segments of the users.
     fn turns(&self, clock: u64) -> Range<u64> {
-        let turns = u64::from(self.setup.rotation.blocks());
         let clocks = self.setup.clocks_per_pass;
+        let turns = match self.options.parallel {
+            Parallel::Model => u64::from(self.setup.rotation.blocks()),
+            Parallel::Data => clocks,
+        };
         let (pass, part) = (clock / clocks, clock % clocks);
         let at = |part| pass * turns + turns * part / clocks;
         at(part)..at(part + 1)
-    }
-
-    /// Hands on the blocks that another worker needs before turn `end`. The others stay, so that
-    /// after a clock every block is with some worker.
-    fn pass_on(&self, part: &mut Part, end: u64, worker: &mut Worker) {
-        while let Some(held) = part
-            .held
-            .pop_front_if(|held| held.turn + self.setup.stride < end)
-        {
-            let turn = self.setup.rotation.task(worker.id(), held.turn);
-            worker.hand_over(ITEMS, turn.block, turn.turn + 1, turn.next, held.block);
-        }
-    }
-
-    /// The block of a turn: made here if it is its first, else from the worker before.
-    fn take_block(&self, part: &mut Part, turn: Turn, worker: &mut Worker) -> Result<Block> {
-        if turn.first {
-            let fresh = part.fresh.iter().position(|(block, _)| *block == turn.block);
-            return match fresh {
-                Some(at) => Ok(part.fresh.swap_remove(at).1),
-                None => Err(Error::Bug(format!("item block {} is missing", turn.block))),
-            };
-        }
-        let block: Block = worker.acquire(ITEMS, turn.block, turn.turn)?;
-        let rows = self.setup.by_block.block(turn.block).len();
-        if (block.0.len(), block.0.rank()) != (rows, part.users.rank()) {
-            return Err(Error::Other(format!(
-                "a peer sent item block {} of another model",
-                turn.block
-            )));
-        }
-        Ok(block)
-    }
-
-    /// Adds up the objective while every block comes by once.
-    fn evaluate(&self, part: &mut Part, turns: Range<u64>, worker: &mut Worker) -> Result<()> {
-        let (first, end) = (turns.start, turns.end);
-        part.sums = part.own_sums(&self.setup);
-        for number in turns {
-            let turn = self.setup.rotation.task(worker.id(), number);
-            let block = self.take_block(part, turn, worker)?;
-            // In its first turns the workers have a different block each.
-            let counts = number < first + self.setup.stride;
-            part.measure(turn.block, &block, counts.then_some(&self.setup));
-            part.held.push_back(Held {
-                turn: number,
-                block,
-            });
-            self.pass_on(part, end, worker);
-        }
-        Ok(())
     }
 }

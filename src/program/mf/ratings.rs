@@ -71,6 +71,28 @@ impl Ordered {
         Ordered { blocks: ordered }
     }
 
+    /// Of the first block's users, those of segment `number` of `of`, which have about as many
+    /// ratings each: each user's row and ratings.
+    pub(super) fn segment(
+        &self,
+        number: usize,
+        of: usize,
+    ) -> impl Iterator<Item = (usize, &[Observed])> {
+        let total = self.blocks.first().map_or(0, |block| block.ratings.len());
+        let mut before = 0;
+        self.block(0).filter(move |(_, ratings)| {
+            // A user belongs where the first of its ratings is.
+            let segment = before * of / total.max(1);
+            before += ratings.len();
+            segment == number
+        })
+    }
+
+    /// The items of all ratings of the first block, some of them more than once.
+    pub(super) fn items(&self) -> impl Iterator<Item = u32> {
+        self.block(0).flat_map(|(_, ratings)| ratings.iter().map(|rating| rating.row))
+    }
+
     /// The ratings of a block: each user's row and ratings.
     pub(super) fn block(&self, block: u32) -> impl Iterator<Item = (usize, &[Observed])> {
         let (runs, ratings) = match self.blocks.get(block as usize) {
