@@ -44,7 +44,7 @@ def log(line):
 def petuum(*arguments):
     """Runs petuum in one process and waits."""
     command = [str(PETUUM), *map(str, arguments)]
-    log(" ".join(command))
+    log(" ".join(["petuum", *command[1:]]))
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stderr}")
@@ -223,7 +223,7 @@ class Run:
             secret.chmod(0o600)
             common = [str(PETUUM), *map(str, arguments), "--hosts", str(hosts), "--secret-file", str(secret)]
             common += ["--records", "jsonl", "--quiet"]
-            shown = " ".join(common[: -7]) + f"  # {ranks} processes"
+            shown = " ".join(["petuum", *common[1:-7]]) + f"  # {ranks} processes"
             log(shown)
             start = time.monotonic()
             processes = []
