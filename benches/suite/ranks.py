@@ -28,7 +28,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PETUUM = Path(os.environ.get("PETUUM", ROOT / "target/release/petuum"))
 DATA = Path(os.environ.get("PETUUM_DATA", ROOT / "../shared/data")).resolve()
 CGROUP = Path("/sys/fs/cgroup/cpu")
-PERIOD_US = 50_000
 LOG = []
 
 
@@ -64,20 +63,20 @@ def free_ports(count):
 class Quotas:
     """A share of a core for each rank, which can be changed while it runs."""
 
-    def __init__(self, ranks, share):
+    def __init__(self, ranks, share, period_us=50_000):
         if not os.access(CGROUP / "cpu.cfs_period_us", os.W_OK):
             raise Skipped(f"no writable {CGROUP} (cgroup v1, cpu controller, as root)")
         self.folders = []
-        self.share = share
+        self.share, self.period_us = share, period_us
         for rank in range(ranks):
             folder = CGROUP / f"petuum-{os.getpid()}-{rank}"
             folder.mkdir()
-            (folder / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+            (folder / "cpu.cfs_period_us").write_text(str(period_us))
             self.folders.append(folder)
             self.slow(rank, 1.0)
 
     def slow(self, rank, factor):
-        quota = max(1000, int(PERIOD_US * self.share / factor))
+        quota = max(1000, int(self.period_us * self.share / factor))
         (self.folders[rank] / "cpu.cfs_quota_us").write_text(str(quota))
 
     def enter(self, rank):

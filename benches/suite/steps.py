@@ -5,7 +5,7 @@
 
 Data-parallel matrix factorisation of a million generated ratings under async, eight processes with one
 worker each and a tenth of a core each, one of them with a quarter of that. Over a grid of learning
-rates: plain steps, steps divided by √((s+1) P), and by the delay that each clock met. Needs root and cgroup v1.
+rates: plain steps against steps divided by the root of the delay that each clock met. Needs root and cgroup v1.
 """
 
 import sys
@@ -13,9 +13,9 @@ import sys
 import picture
 import ranks
 
-RANKS, FACTORS, PASSES, PER_PASS = 8, 16, 12, 4
-SCALINGS = ["none", "staleness", "delay"]
-RATES = [0.1, 0.3, 0.6, 1.0, 2.0, 4.0]
+RANKS, FACTORS, PASSES, PER_PASS = 8, 16, 20, 4
+SCALINGS = ["none", "delay"]
+RATES = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32]
 RATINGS, USERS, ITEMS = 1_000_000, 20_000, 5_000
 
 
