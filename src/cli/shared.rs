@@ -119,7 +119,7 @@ pub(super) struct Shared {
     #[arg(long, value_name = "SECONDS", help_heading = STOPPING, value_parser = above(0.0))]
     time_limit: Option<f64>,
 
-    /// Stop when the objective changes by less than this part of itself between two records
+    /// Stop when the objective changes by less than this part of itself between two records; 0: never
     #[arg(long, value_name = "T", help_heading = STOPPING, value_parser = real(0.0..))]
     tolerance: Option<f64>,
 

@@ -339,7 +339,9 @@ impl<'a, P: Program> Coordinator<'a, P> {
             }
         });
         let settled = match (self.session.settings.tolerance, &self.previous) {
-            (Some(tolerance), Some(before)) => self.session.program.settled(before, now, tolerance),
+            (Some(tolerance), Some(before)) if tolerance > 0.0 => {
+                self.session.program.settled(before, now, tolerance)
+            }
             _ => false,
         };
         good_enough || settled

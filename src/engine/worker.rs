@@ -147,12 +147,14 @@ impl<'a> Worker<'a> {
         self.link.board.notify();
     }
 
-    /// Runs `work` without counting its time as training: evaluation that needs to sit inside
-    /// `push`.
+    /// Runs `work` without counting its time as training, nor its waiting: evaluation that needs to
+    /// sit inside `push`.
     pub fn off_clock<T>(&mut self, work: impl FnOnce(&mut Worker) -> T) -> T {
         let begun = Instant::now();
+        let waited = self.watch.waited();
         let result = work(self);
         self.watch.add_excluded(begun.elapsed());
+        self.watch.set_waited(waited);
         result
     }
 

@@ -320,6 +320,12 @@ fn the_test_error_ends_the_run() {
         .collect();
     assert_eq!(small, [records.len()], "{test:?}");
     assert!(records.len() < 200);
+
+    let never = Settings {
+        tolerance: Some(0.0),
+        ..settings
+    };
+    assert_eq!(train(&line, 1, 2, &never).len(), 200);
 }
 
 #[test]
