@@ -22,6 +22,7 @@ pub struct Host<'a> {
     seed: u64,
     threads: usize,
     clocks_per_pass: u64,
+    tolerance: Option<f64>,
     next_gather: &'a Cell<u64>,
 }
 
@@ -40,6 +41,7 @@ impl<'a> Host<'a> {
             seed: settings.seed,
             threads,
             clocks_per_pass,
+            tolerance: settings.tolerance,
             next_gather,
         }
     }
@@ -67,6 +69,11 @@ impl<'a> Host<'a> {
     /// Clock boundaries in one pass over the data.
     pub fn clocks_per_pass(&self) -> u64 {
         self.clocks_per_pass
+    }
+
+    /// `--tolerance`, for programs that have more than one thing to bring to it.
+    pub fn tolerance(&self) -> Option<f64> {
+        self.tolerance
     }
 
     /// The share of the data that this rank reads.
