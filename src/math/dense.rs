@@ -295,21 +295,22 @@ mod avx512 {
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn tile(a: [&[f32]; TILE], b: [&[f32]; TILE]) -> [[f32; TILE]; TILE] {
         let length = a[0].len();
-        let (a, b) = (a.map(<[f32]>::as_ptr), b.map(<[f32]>::as_ptr));
         let mut sums = [[_mm512_setzero_ps(); TILE]; TILE];
         let mut at = 0;
+        // No closures here: what `map` calls would not be compiled for AVX-512 with the loop.
         while at < length {
             let mask = mask((length - at).min(16));
-            // SAFETY: masked loads touch only the lanes of their mask, which end at `length`.
-            let (a, b) = unsafe {
-                (
-                    a.map(|a| _mm512_maskz_loadu_ps(mask, a.add(at))),
-                    b.map(|b| _mm512_maskz_loadu_ps(mask, b.add(at))),
-                )
-            };
+            let (mut x, mut y) = ([_mm512_setzero_ps(); TILE], [_mm512_setzero_ps(); TILE]);
+            for i in 0..TILE {
+                // SAFETY: masked loads touch only the lanes of their mask, which end at `length`.
+                unsafe {
+                    x[i] = _mm512_maskz_loadu_ps(mask, a[i].as_ptr().add(at));
+                    y[i] = _mm512_maskz_loadu_ps(mask, b[i].as_ptr().add(at));
+                }
+            }
             for i in 0..TILE {
                 for j in 0..TILE {
-                    sums[i][j] = _mm512_fmadd_ps(a[i], b[j], sums[i][j]);
+                    sums[i][j] = _mm512_fmadd_ps(x[i], y[j], sums[i][j]);
                 }
             }
             at += 16;

@@ -54,11 +54,24 @@ impl Gram {
         self.size = self.size.max(size);
     }
 
-    /// Sets row `row` up to the diagonal, and what it mirrors.
-    pub fn set_row(&mut self, row: usize, values: &[f32]) {
-        for (column, value) in values.iter().take(row + 1).enumerate() {
-            self.values[row * self.stride + column] = *value;
-            self.values[column * self.stride + row] = *value;
+    /// Sets the last rows up to the diagonal, and what they mirror.
+    pub fn set_last(&mut self, rows: &[Vec<f32>]) {
+        const SIDE: usize = 32;
+        let first = self.size - rows.len();
+        for (row, values) in (first..).zip(rows) {
+            self.values[row * self.stride..][..=row].copy_from_slice(&values[..=row]);
+        }
+        // By small squares: a column at a time would meet a new cache line with every element.
+        for top in (first..self.size).step_by(SIDE) {
+            let bottom = (top + SIDE).min(self.size);
+            for left in (0..bottom).step_by(SIDE) {
+                for row in top..bottom {
+                    for column in left..(left + SIDE).min(row) {
+                        self.values[column * self.stride + row] =
+                            self.values[row * self.stride + column];
+                    }
+                }
+            }
         }
     }
 
@@ -113,6 +126,8 @@ pub struct State {
 
 /// Sweeps over all coefficients, and Newton steps, before the solver gives up.
 const SWEEPS_MAX: usize = 400;
+/// Most coefficients that a Newton step solves for.
+const NEWTON_MAX: usize = 3000;
 /// Sweeps over the coefficients that are not 0 after each sweep over all.
 const INNER_SWEEPS: usize = 8;
 
@@ -143,7 +158,8 @@ impl Solver {
                 self.sweep_active(gram, penalty, state);
             }
             self.active.retain(|at| state.b[*at] != 0.0);
-            if self.active.len() == before || self.active.len() <= 64 {
+            let settled = self.active.len() == before && self.active.len() <= NEWTON_MAX;
+            if settled || self.active.len() <= 64 {
                 self.newton(gram, penalty, state);
             }
             now = gap(penalty, state);
@@ -387,10 +403,8 @@ mod tests {
     fn a_gram_matrix_keeps_and_grows() {
         let mut gram = Gram::default();
         gram.grow(3);
-        for row in 0..3 {
-            let values: Vec<f32> = (0..=row).map(|column| (10 * row + column) as f32).collect();
-            gram.set_row(row, &values);
-        }
+        let row = |row: usize| (0..=row).map(|column| (10 * row + column) as f32).collect();
+        gram.set_last(&[row(0), row(1), row(2)]);
         gram.keep(&[0, 2]);
         gram.grow(100);
         assert_eq!(gram.row(0)[..3], [0.0, 20.0, 0.0]);

@@ -18,6 +18,8 @@ use crate::math::quadratic::Penalty;
 
 /// Candidates that every worker tells in the first clock, and columns of the first working set.
 pub(super) const FIRST: u32 = 256;
+/// The gap to which a working set is solved, as a part of the gap of the whole problem.
+const ROUGH: f64 = 0.1;
 /// Least number of columns that join a working set.
 const JOIN_MIN: usize = 64;
 /// Without `--tolerance`, and where rounding allows no more, a gap is closed at this part of the
@@ -210,7 +212,7 @@ impl Leader {
             self.join(known, solved);
             let target = match solved {
                 true => 0.3 * self.target(),
-                false => (0.02 * known.gap).max(0.3 * self.target()),
+                false => (ROUGH * known.gap).max(0.3 * self.target()),
             };
             let problem = &self.data.problems[self.fold as usize];
             let penalty = self.penalty();
@@ -283,7 +285,10 @@ impl Leader {
         if self.set.slots.len() > 4 * nonzeros.max(FIRST as usize) {
             self.set.shrink(0.9 * l1);
         }
-        let most = nonzeros.max(JOIN_MIN).max(if nonzeros == 0 { FIRST as usize } else { 0 });
+        // Where nearly all that joined was of use, more can join at a time.
+        let used = nonzeros as f64 / self.set.slots.len().max(1) as f64;
+        let growth = if used > 0.85 { 2 * nonzeros } else { nonzeros / 2 };
+        let most = growth.max(JOIN_MIN).max(if nonzeros == 0 { FIRST as usize } else { 0 });
         let least = match is_new {
             // The sequential strong rule: products change no faster than λ.
             true => 2.0 * l1 - self.path_l1_before(),

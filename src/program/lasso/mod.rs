@@ -30,8 +30,10 @@
 //! | `part.rs` | what a worker does with its columns |
 //! | `leader.rs` | what rank 0 decides |
 //! | `working_set.rs`, `products.rs` | the problem on few columns, and their Gram matrix |
+//! | `direct.rs` | the same without such a matrix |
 //! | `messages.rs` | what travels between them |
 
+mod direct;
 mod leader;
 mod load;
 mod messages;

@@ -40,9 +40,7 @@ pub(super) fn extend(
         true => sparse(first, &columns, slots, centers, weights, threads),
         false => dense(first, &columns, slots, centers, weights, threads),
     };
-    for (row, values) in (first..).zip(rows) {
-        gram.set_row(row, &values);
-    }
+    gram.set_last(&rows);
 }
 
 /// The new rows, up to the diagonal.
@@ -55,42 +53,42 @@ fn dense(
     threads: usize,
 ) -> Vec<Vec<f32>> {
     let size = columns.len();
-    // Tiles begin at a multiple of their side, so the first one may hold some old rows.
-    let tiles: Vec<usize> = (first / TILE..size.div_ceil(TILE)).collect();
-    let mut sums: Vec<Vec<[[f64; TILE]; TILE]>> =
-        tiles.iter().map(|tile| vec![[[0.0; TILE]; TILE]; tile + 1]).collect();
     let roots: Vec<f64> = weights.iter().map(|weight| weight.sqrt()).collect();
+    let mut rows: Vec<Vec<f32>> = (first..size).map(|row| vec![0.0; row + 1]).collect();
     for top in (0..roots.len()).step_by(BLOCK) {
-        let end = (top + BLOCK).min(roots.len());
-        let pack = |tile: usize| pack(columns, slots, centers, &roots, tile, top..end);
+        let block = top..(top + BLOCK).min(roots.len());
+        let length = block.len();
+        let pack = |tile: usize| pack(columns, slots, centers, &roots, tile, block.clone());
         let packed = spread(threads, size.div_ceil(TILE), pack);
-        let length = end - top;
         let of_tile = |tile: usize| -> [&[f32]; TILE] {
             std::array::from_fn(|i| &packed[tile][i * length..][..length])
         };
-        // The last tiles have the most columns to go with.
-        let found = spread(threads, tiles.len(), |number| {
-            let tile = tiles[tiles.len() - 1 - number];
+        // Tiles begin at a multiple of their side, so the first one may hold some old rows. The last
+        // ones have the most columns to go with: they come first.
+        let begin = first / TILE;
+        let found = spread(threads, size.div_ceil(TILE) - begin, |number| {
+            let tile = size.div_ceil(TILE) - 1 - number;
             let own = of_tile(tile);
             let simd = Simd::new();
-            let mut sums = vec![[[0.0; TILE]; TILE]; tile + 1];
-            for (other, sums) in sums.iter_mut().enumerate() {
-                simd.tile(own, of_tile(other), sums);
+            let mut rows = [(); TILE].map(|()| Vec::with_capacity((tile + 1) * TILE));
+            for other in 0..=tile {
+                let mut sums = [[0.0; TILE]; TILE];
+                simd.tile(own, of_tile(other), &mut sums);
+                for (row, sums) in rows.iter_mut().zip(sums) {
+                    row.extend(sums.map(|sum| sum as f32));
+                }
             }
-            sums
+            (tile, rows)
         });
-        for (sums, found) in sums.iter_mut().rev().zip(found) {
-            for (sums, found) in sums.iter_mut().flatten().flatten().zip(found.iter().flatten().flatten()) {
-                *sums += found;
+        for (tile, found) in found {
+            for (row, found) in (tile * TILE..).zip(found) {
+                if let Some(to) = row.checked_sub(first).and_then(|at| rows.get_mut(at)) {
+                    to.iter_mut().zip(found).for_each(|(to, found)| *to += found);
+                }
             }
         }
     }
-    (first..size)
-        .map(|row| {
-            let tiles = &sums[row / TILE - first / TILE];
-            (0..=row).map(|column| tiles[column / TILE][row % TILE][column % TILE] as f32).collect()
-        })
-        .collect()
+    rows
 }
 
 /// The columns of a tile in a block of rows; what is beyond the last column is 0.

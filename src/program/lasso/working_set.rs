@@ -12,6 +12,7 @@
 use super::part::{Data, Shape};
 use super::problem::{Fit, Problem};
 use super::products::{self, Slot};
+use super::direct::{Direct, Place};
 use super::options::Loss;
 use crate::engine::spread;
 use crate::math::dense::Simd;
@@ -21,6 +22,12 @@ use crate::math::quadratic::{Gram, Penalty, Solver, State};
 const IMPROVEMENTS_MAX: usize = 8;
 /// Proximal Newton steps for one solution.
 const NEWTON_MAX: usize = 50;
+/// Up to so many columns a Gram matrix is always best, and beyond so many it takes too much memory.
+const GRAM_SMALL: usize = 600;
+const GRAM_MAX: usize = 8000;
+/// What a stored value costs in a sweep over sparse columns, in elements of a sweep over a Gram
+/// matrix.
+const STORED_COST: usize = 8;
 /// Columns whose products are computed by a thread at a time.
 const CHUNK: usize = 64;
 
@@ -172,23 +179,63 @@ impl WorkingSet {
         threads: usize,
     ) {
         let centers: Vec<f64> = self.slots.iter().map(|slot| slot.shape.mean).collect();
-        let (design, weights) = (&*data.design, &problem.weights);
-        products::extend(&mut self.gram, design, &self.slots, &centers, weights, threads);
         let mut before = f64::INFINITY;
         for _ in 0..IMPROVEMENTS_MAX {
-            let mut state = State {
-                b: self.b.clone(),
-                gradient: self.products.clone(),
-                squares: self.fit.length * self.fit.length,
-            };
-            self.solver.solve(&self.gram, penalty, &mut state, 0.5 * target);
-            self.move_to(&state.b, 1.0, data, problem, threads);
+            let b = self.improve(data, &problem.weights, &centers, penalty, 0.5 * target, threads);
+            self.move_to(&b, 1.0, data, problem, threads);
             let gap = self.bounds(problem, penalty, 0.0).gap();
             if gap <= target || gap > 0.5 * before {
                 break;
             }
             before = gap;
         }
+    }
+
+    /// Coefficients that are better for the quadratic that has these weights.
+    fn improve(
+        &mut self,
+        data: &Data,
+        weights: &[f64],
+        centers: &[f64],
+        penalty: Penalty,
+        target: f64,
+        threads: usize,
+    ) -> Vec<f64> {
+        let design = &*data.design;
+        if self.is_direct(data) {
+            self.gram = Gram::default();
+            let direct = Direct {
+                design,
+                slots: &self.slots,
+                centers,
+                weights,
+                penalty,
+                threads,
+            };
+            let mut place = Place::new(self.b.clone(), self.fit.pull.clone());
+            direct.solve(&mut place, target);
+            return place.b;
+        }
+        products::extend(&mut self.gram, design, &self.slots, centers, weights, threads);
+        let counted = self.fit.pull.iter().zip(weights).filter(|(_, weight)| **weight > 0.0);
+        let mut state = State {
+            b: self.b.clone(),
+            gradient: self.products.clone(),
+            squares: counted.map(|(pull, weight)| pull * pull / weight).sum(),
+        };
+        self.solver.solve(&self.gram, penalty, &mut state, target);
+        state.b
+    }
+
+    /// True if the columns themselves are less work than their Gram matrix.
+    fn is_direct(&self, data: &Data) -> bool {
+        let size = self.slots.len();
+        if size <= GRAM_SMALL {
+            return false;
+        }
+        let of_column = |slot: &Slot| data.design.column(slot.column as usize).len();
+        let stored: usize = self.slots.iter().map(of_column).sum();
+        size > GRAM_MAX || stored * STORED_COST < size * size
     }
 
     fn solve_logistic(
@@ -207,18 +254,9 @@ impl WorkingSet {
             let curvature = problem.curvature(&self.fit);
             let centers = self.centers(data, &curvature, problem.intercept, threads);
             self.gram = Gram::default();
-            let design = &*data.design;
-            products::extend(&mut self.gram, design, &self.slots, &centers, &curvature, threads);
-            let pairs = self.fit.pull.iter().zip(&curvature);
-            let counted = pairs.filter(|(_, curve)| **curve > 0.0);
-            let mut state = State {
-                b: self.b.clone(),
-                gradient: self.products.clone(),
-                squares: counted.map(|(pull, curve)| pull * pull / curve).sum(),
-            };
             let rough = (0.1 * now.gap()).max(0.1 * target);
-            self.solver.solve(&self.gram, penalty, &mut state, rough);
-            if !self.search(&state.b, now.primal, data, problem, penalty, threads) {
+            let b = self.improve(data, &curvature, &centers, penalty, rough, threads);
+            if !self.search(&b, now.primal, data, problem, penalty, threads) {
                 return;
             }
         }
