@@ -34,12 +34,13 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use columns::{ColumnName, TargetColumn};
+pub(super) use format::DESIGN_MAGIC;
 pub use format::ExamplesFormat;
 pub use load::{load_examples, load_examples_bytes};
 pub use targets::{Classes, Targets, UNKNOWN_CLASS};
 
 use super::fingerprint::SourceFile;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How to read examples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,17 +199,7 @@ impl Examples {
     /// # Errors
     /// Status 65 if there are none, or one is a text.
     pub fn number_targets(&self) -> Result<&[f64]> {
-        if let Some((row, text)) = self.targets.first_text() {
-            let message = format!(
-                "expected numbers as targets, saw `{text}` in example {}",
-                row + 1
-            );
-            return Err(Error::data(&self.path, 0, 0, message));
-        }
-        match &self.targets {
-            Targets::Numbers(numbers) => Ok(numbers),
-            _ => Err(self.no_targets()),
-        }
+        self.targets.require_numbers(&self.path)
     }
 
     /// The targets as classes: two or more.
@@ -216,22 +207,6 @@ impl Examples {
     /// # Errors
     /// Status 65 if there are no targets, or all are the same.
     pub fn class_targets(&self) -> Result<Classes> {
-        let classes = self.targets.classes();
-        match classes.names.len() {
-            0 => Err(self.no_targets()),
-            1 => {
-                let message = format!(
-                    "expected two or more classes, saw `{}` alone",
-                    classes.names[0]
-                );
-                Err(Error::data(&self.path, 0, 0, message))
-            }
-            _ => Ok(classes),
-        }
-    }
-
-    fn no_targets(&self) -> Error {
-        let message = "expected targets; name their file with --targets, or their column with --target-column";
-        Error::data(&self.path, 0, 0, message)
+        self.targets.require_classes(&self.path)
     }
 }
