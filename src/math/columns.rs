@@ -1,6 +1,17 @@
 //! A matrix by columns: one column is a slice of floats, or rows and their values.
 
+use std::ops::Range;
+
 use super::dense::{DOT_ERROR, Simd};
+
+/// The rows of a sparse column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rows<'a> {
+    /// Of a matrix of at most 65,536 rows.
+    Short(&'a [u16]),
+    /// Of a larger one.
+    Long(&'a [u32]),
+}
 
 /// One column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -10,9 +21,9 @@ pub enum Column<'a> {
     /// The rows that are not 0, ascending, and their values.
     Sparse {
         /// Rows, each once.
-        rows: &'a [u32],
-        /// As many values.
-        values: &'a [f32],
+        rows: Rows<'a>,
+        /// As many values; `None` if all are 1.
+        values: Option<&'a [f32]>,
     },
 }
 
@@ -31,6 +42,10 @@ pub trait ByColumns: Send + Sync {
     /// Stored values before `column`: the work that it takes to go through all columns before it.
     /// `column` may be the number of columns.
     fn work_before(&self, column: usize) -> u64;
+    /// Says that columns will be looked at soon. By default nothing follows from that.
+    fn expect(&self, _columns: Range<usize>) {}
+    /// Says that columns will not be looked at for a while. By default nothing follows from that.
+    fn release(&self, _columns: Range<usize>) {}
 }
 
 /// A residual (or any vector by rows) in both precisions.
@@ -55,11 +70,31 @@ impl Both {
     }
 }
 
+/// Calls a function that is generic over rows and values with those of a column.
+macro_rules! stored {
+    ($rows:expr, $values:expr, $call:ident($($argument:expr),*)) => {
+        match ($rows, $values) {
+            (Rows::Short(rows), Some(values)) => $call(rows, |at| f64::from(values[at]), $($argument),*),
+            (Rows::Short(rows), None) => $call(rows, |_| 1.0, $($argument),*),
+            (Rows::Long(rows), Some(values)) => $call(rows, |at| f64::from(values[at]), $($argument),*),
+            (Rows::Long(rows), None) => $call(rows, |_| 1.0, $($argument),*),
+        }
+    };
+}
+
 impl Column<'_> {
     /// Stored values.
     pub fn len(&self) -> usize {
         match self {
-            Column::Dense(values) | Column::Sparse { values, .. } => values.len(),
+            Column::Dense(values) => values.len(),
+            Column::Sparse {
+                rows: Rows::Short(rows),
+                ..
+            } => rows.len(),
+            Column::Sparse {
+                rows: Rows::Long(rows),
+                ..
+            } => rows.len(),
         }
     }
 
@@ -68,7 +103,8 @@ impl Column<'_> {
         self.len() == 0
     }
 
-    /// (Σ (x − mean) r, a bound of its error relative to Σ|x||r|). Dense columns are summed in f32.
+    /// (Σ (x − mean) r, a bound of its error relative to Σ|x||r|). Dense columns are summed in f32;
+    /// sparse ones in f64 and without `mean`, for an `r` that sums up to 0.
     #[inline]
     pub fn dot(&self, simd: Simd, r: &Both, mean: f64) -> (f64, f64) {
         match self {
@@ -83,73 +119,99 @@ impl Column<'_> {
     /// Σ x r in f64.
     #[inline]
     pub fn dot_exact(&self, simd: Simd, r: &[f64]) -> f64 {
-        match self {
+        match *self {
             Column::Dense(x) => simd.dot_exact(x, r),
-            Column::Sparse { rows, values } => gather(rows, values, r),
+            Column::Sparse { rows, values } => stored!(rows, values, gather(r)),
         }
     }
 
     /// Σ w x, Σ w x² and Σ v x in f64.
     pub fn moments(&self, simd: Simd, w: &[f64], v: &[f64]) -> [f64; 3] {
-        match self {
+        match *self {
             Column::Dense(x) => simd.moments(x, w, v),
-            Column::Sparse { rows, values } => {
-                let mut sums = [0.0; 3];
-                for (row, value) in rows.iter().zip(*values) {
-                    let (row, value) = (*row as usize, f64::from(*value));
-                    sums[0] += w[row] * value;
-                    sums[1] += w[row] * value * value;
-                    sums[2] += v[row] * value;
-                }
-                sums
-            }
+            Column::Sparse { rows, values } => stored!(rows, values, sparse_moments(w, v)),
         }
     }
 
     /// to += a x.
     pub fn add(&self, simd: Simd, to: &mut [f64], a: f64) {
-        match self {
+        match *self {
             Column::Dense(x) => simd.add(to, a, x),
-            Column::Sparse { rows, values } => {
-                for (row, value) in rows.iter().zip(*values) {
-                    to[*row as usize] += a * f64::from(*value);
-                }
-            }
+            Column::Sparse { .. } => self.for_each(|row, value| to[row] += a * value),
         }
     }
 
     /// Calls `each` with every stored row and value.
+    #[inline]
     pub fn for_each(&self, mut each: impl FnMut(usize, f64)) {
-        match self {
+        match *self {
             Column::Dense(x) => {
                 for (row, value) in x.iter().enumerate() {
                     each(row, f64::from(*value));
                 }
             }
-            Column::Sparse { rows, values } => {
-                for (row, value) in rows.iter().zip(*values) {
-                    each(*row as usize, f64::from(*value));
-                }
-            }
+            Column::Sparse { rows, values } => stored!(rows, values, visit(&mut each)),
         }
     }
 }
 
+/// A row's number.
+trait Row: Copy {
+    fn at(self) -> usize;
+}
+
+impl Row for u16 {
+    #[inline(always)]
+    fn at(self) -> usize {
+        usize::from(self)
+    }
+}
+
+impl Row for u32 {
+    #[inline(always)]
+    fn at(self) -> usize {
+        self as usize
+    }
+}
+
 /// Σ x r over the stored rows; four sums side by side, so that one need not wait for another.
-#[inline]
-fn gather(rows: &[u32], values: &[f32], r: &[f64]) -> f64 {
+#[inline(always)]
+fn gather<R: Row>(rows: &[R], value: impl Fn(usize) -> f64, r: &[f64]) -> f64 {
     let mut sums = [0.0f64; 4];
-    let (row_chunks, row_rest) = rows.as_chunks::<4>();
-    let (value_chunks, value_rest) = values.as_chunks::<4>();
-    for (rows, values) in row_chunks.iter().zip(value_chunks) {
+    let (chunks, rest) = rows.as_chunks::<4>();
+    for (number, rows) in chunks.iter().enumerate() {
         for lane in 0..4 {
-            sums[lane] += f64::from(values[lane]) * r[rows[lane] as usize];
+            sums[lane] += value(4 * number + lane) * r[rows[lane].at()];
         }
     }
-    for (row, value) in row_rest.iter().zip(value_rest) {
-        sums[0] += f64::from(*value) * r[*row as usize];
+    for (at, row) in rest.iter().enumerate() {
+        sums[0] += value(4 * chunks.len() + at) * r[row.at()];
     }
     (sums[0] + sums[1]) + (sums[2] + sums[3])
+}
+
+#[inline(always)]
+fn sparse_moments<R: Row>(
+    rows: &[R],
+    value: impl Fn(usize) -> f64,
+    w: &[f64],
+    v: &[f64],
+) -> [f64; 3] {
+    let mut sums = [0.0; 3];
+    for (at, row) in rows.iter().enumerate() {
+        let (row, value) = (row.at(), value(at));
+        sums[0] += w[row] * value;
+        sums[1] += w[row] * value * value;
+        sums[2] += v[row] * value;
+    }
+    sums
+}
+
+#[inline(always)]
+fn visit<R: Row>(rows: &[R], value: impl Fn(usize) -> f64, each: &mut impl FnMut(usize, f64)) {
+    for (at, row) in rows.iter().enumerate() {
+        each(row.at(), value(at));
+    }
 }
 
 /// A matrix in memory.
@@ -175,63 +237,6 @@ pub enum Columns {
         /// As many values.
         values: Vec<f32>,
     },
-}
-
-impl Columns {
-    /// From compressed rows: `starts` has one entry more than there are rows, `indices` the column of
-    /// each value.
-    pub fn from_sparse_rows(
-        columns: usize,
-        starts: &[u64],
-        indices: &[u32],
-        values: &[f32],
-    ) -> Columns {
-        let rows = starts.len().saturating_sub(1);
-        let mut ends = vec![0u64; columns + 1];
-        for column in indices {
-            ends[*column as usize + 1] += 1;
-        }
-        for column in 0..columns {
-            ends[column + 1] += ends[column];
-        }
-        let by_column = ends.clone();
-        let (mut to_rows, mut to_values) = (vec![0; indices.len()], vec![0.0; values.len()]);
-        for row in 0..rows {
-            for at in starts[row] as usize..starts[row + 1] as usize {
-                let place = &mut ends[indices[at] as usize];
-                to_rows[*place as usize] = row as u32;
-                to_values[*place as usize] = values[at];
-                *place += 1;
-            }
-        }
-        Columns::Sparse {
-            rows,
-            starts: by_column,
-            indices: to_rows,
-            values: to_values,
-        }
-    }
-
-    /// From rows of `width` values each.
-    pub fn from_dense_rows(width: usize, values: &[f32]) -> Columns {
-        const SIDE: usize = 32;
-        let rows = values.len().checked_div(width).unwrap_or(0);
-        let mut by_column = vec![0.0; rows * width];
-        for top in (0..rows).step_by(SIDE) {
-            for left in (0..width).step_by(SIDE) {
-                for row in top..(top + SIDE).min(rows) {
-                    for column in left..(left + SIDE).min(width) {
-                        by_column[column * rows + row] = values[row * width + column];
-                    }
-                }
-            }
-        }
-        Columns::Dense {
-            rows,
-            columns: width,
-            values: by_column,
-        }
-    }
 }
 
 impl ByColumns for Columns {
@@ -262,8 +267,8 @@ impl ByColumns for Columns {
             } => {
                 let range = starts[column] as usize..starts[column + 1] as usize;
                 Column::Sparse {
-                    rows: &indices[range.clone()],
-                    values: &values[range],
+                    rows: Rows::Long(&indices[range.clone()]),
+                    values: Some(&values[range]),
                 }
             }
         }
@@ -281,51 +286,62 @@ impl ByColumns for Columns {
 mod tests {
     use super::*;
 
-    /// 3 × 4, a column of which is empty.
-    const ROWS: [f32; 12] = [1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 3.0, 4.0, 5.0, 0.0, 0.0, 6.0];
+    /// 3 × 4, by columns; one of them is empty.
+    const VALUES: [f32; 12] = [1.0, 0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 2.0, 4.0, 6.0];
 
     fn both() -> [Columns; 2] {
-        let stored = || (0..12).filter(|at| ROWS[*at] != 0.0);
-        let starts = [0, 2, 4, 6];
-        let indices: Vec<u32> = stored().map(|at| at as u32 % 4).collect();
-        let values: Vec<f32> = stored().map(|at| ROWS[at]).collect();
-        [
-            Columns::from_dense_rows(4, &ROWS),
-            Columns::from_sparse_rows(4, &starts, &indices, &values),
-        ]
+        let dense = Columns::Dense {
+            rows: 3,
+            columns: 4,
+            values: VALUES.to_vec(),
+        };
+        let stored = || (0..12).filter(|at| VALUES[*at] != 0.0);
+        let sparse = Columns::Sparse {
+            rows: 3,
+            starts: vec![0, 2, 2, 3, 6],
+            indices: stored().map(|at| at as u32 % 3).collect(),
+            values: stored().map(|at| VALUES[at]).collect(),
+        };
+        [dense, sparse]
     }
 
     #[test]
     fn dense_and_sparse_columns_compute_the_same() {
         let simd = Simd::new();
         let mut r = Both::default();
-        r.set([0.5, -1.0, 2.0].into_iter());
+        r.set([0.5, -1.0, 0.5].into_iter());
         for matrix in both() {
             assert_eq!((matrix.rows(), matrix.len()), (3, 4));
             for at in 0..4 {
                 let column = matrix.column(at);
-                let plain: Vec<f64> = (0..3).map(|row| f64::from(ROWS[row * 4 + at])).collect();
+                let plain = VALUES[3 * at..3 * at + 3].iter().map(|x| f64::from(*x));
+                let plain: Vec<f64> = plain.collect();
                 let dot: f64 = plain.iter().zip(&r.exact).map(|(x, r)| x * r).sum();
                 assert_eq!(column.dot_exact(simd, &r.exact), dot);
-                assert_eq!(column.dot(simd, &r, 0.0).0, dot);
-                assert_eq!(
-                    column.dot(simd, &r, 2.0).0 - dot,
-                    if column.len() == 3 && matches!(column, Column::Dense(_)) {
-                        -3.0
-                    } else {
-                        0.0
-                    }
-                );
+                assert_eq!(column.dot(simd, &r, 2.0).0, dot);
                 let mut to = vec![0.0; 3];
                 column.add(simd, &mut to, 2.0);
                 assert!(to.iter().zip(&plain).all(|(to, x)| *to == 2.0 * x));
-                let ones = [1.0; 3];
                 let squares: f64 = plain.iter().map(|x| x * x).sum();
-                let [sum, square, dot_again] = column.moments(simd, &ones, &r.exact);
-                assert_eq!([sum, square, dot_again], [plain.iter().sum(), squares, dot]);
+                let moments = column.moments(simd, &[1.0; 3], &r.exact);
+                assert_eq!(moments, [plain.iter().sum(), squares, dot]);
                 let mut seen = vec![0.0; 3];
                 column.for_each(|row, value| seen[row] += value);
                 assert_eq!(seen, plain);
+            }
+        }
+    }
+
+    #[test]
+    fn short_rows_and_ones_are_as_long_rows_and_values() {
+        let simd = Simd::new();
+        let r: Vec<f64> = (0..9).map(f64::from).collect();
+        let ones = [1.0; 6];
+        let (short, long) = ([0u16, 2, 3, 5, 6, 8], [0u32, 2, 3, 5, 6, 8]);
+        for values in [None, Some(&ones[..])] {
+            for rows in [Rows::Short(&short), Rows::Long(&long)] {
+                let column = Column::Sparse { rows, values };
+                assert_eq!((column.len(), column.dot_exact(simd, &r)), (6, 24.0));
             }
         }
     }

@@ -93,7 +93,7 @@ macro_rules! ability {
     };
 }
 
-programs! { lasso, lda: generate, mf: generate }
+programs! { lasso: generate, lda: generate, mf: generate }
 
 fn parsed<T: clap::FromArgMatches>(matches: &ArgMatches) -> Result<T> {
     // The flags were added by the same type, so this fails only if its definition contradicts

@@ -75,7 +75,7 @@ pub(super) struct Leader {
     /// Solutions of the whole data, by λ.
     pub(super) path: Vec<Solution>,
     /// Mean deviance of the samples left out: by fold, then λ.
-    pub(super) left_out: Vec<Vec<f64>>,
+    left_out: Vec<Vec<f64>>,
     done: bool,
 }
 
@@ -263,6 +263,20 @@ impl Leader {
         self.left_out.push(Vec::new());
         self.known = None;
         true
+    }
+
+    /// Folds for which every λ was solved: the weight of the samples left out, and their mean
+    /// deviance by λ.
+    pub(super) fn complete_folds(&self) -> Vec<(f64, &[f64])> {
+        let all = &self.data.problems[0].weights;
+        let folds = self.data.problems[1..].iter().zip(&self.left_out);
+        let complete = folds.filter(|(_, deviances)| deviances.len() == self.grid.len());
+        complete
+            .map(|(fold, deviances)| {
+                let pairs = all.iter().zip(&fold.weights).filter(|(_, kept)| **kept == 0.0);
+                (pairs.map(|(weight, _)| weight).sum(), &deviances[..])
+            })
+            .collect()
     }
 
     /// Mean deviance of the samples that the fold leaves out.

@@ -31,9 +31,12 @@
 //! | `leader.rs` | what rank 0 decides |
 //! | `working_set.rs`, `products.rs` | the problem on few columns, and their Gram matrix |
 //! | `direct.rs` | the same without such a matrix |
+//! | `save.rs` | the model |
+//! | `generate.rs` | examples with planted coefficients |
 //! | `messages.rs` | what travels between them |
 
 mod direct;
+pub mod generate;
 mod leader;
 mod load;
 mod messages;
@@ -41,6 +44,7 @@ mod options;
 mod part;
 mod problem;
 mod products;
+mod save;
 mod working_set;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -53,6 +57,7 @@ use crate::wire::message::Clock;
 
 use super::About;
 use leader::Leader;
+use load::Names;
 use messages::{Found, Plan};
 pub use options::Options;
 use part::Part;
@@ -77,6 +82,7 @@ pub fn new(options: Options) -> Result<impl Program> {
     Ok(Lasso {
         options,
         leader: Mutex::new(None),
+        names: Names::default(),
     })
 }
 
@@ -85,6 +91,8 @@ struct Lasso {
     options: Options,
     /// Rank 0's state: what `pull` needs from clock to clock.
     leader: Mutex<Option<Leader>>,
+    /// What of the data a model needs.
+    names: Names,
 }
 
 impl Lasso {
@@ -112,9 +120,10 @@ impl Program for Lasso {
     }
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
-        let (leader, parts) = load::load(&self.options, host)?;
-        *self.leader() = leader;
-        Ok(parts)
+        let loaded = load::load(&self.options, host)?;
+        *self.leader() = loaded.leader;
+        self.names = loaded.names;
+        Ok(loaded.parts)
     }
 
     fn push(&self, part: &mut Part, (): (), _worker: &mut Worker) -> Result<()> {
@@ -148,8 +157,11 @@ impl Program for Lasso {
         part.take(update);
     }
 
-    fn save(&self, _parts: Vec<Part>, _host: &Host, _model: Option<&mut Model>) -> Result<()> {
-        Ok(())
+    fn save(&self, _parts: Vec<Part>, host: &Host, model: Option<&mut Model>) -> Result<()> {
+        match self.leader().as_ref() {
+            Some(leader) => save::save(&self.options, leader, &self.names, host, model),
+            None => Ok(()),
+        }
     }
 
     fn checkpoint(&self, _part: &Part) -> Vec<Tensor> {

@@ -1,10 +1,9 @@
 //! The flags of `petuum lasso`.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
 use crate::error::{Error, Result};
+use crate::program::examples::ExamplesFlags;
 use crate::program::flag::{above, real, whole};
 
 /// Most λ of a path, most parts of a cross-validation.
@@ -16,11 +15,9 @@ const RATIO: f64 = 0.1;
 /// The flags.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Examples with their targets: files, folders (their files in name order), or - for standard
-    /// input
-    ///
-    /// Files that end in .gz or .zst are read as they are.
-    pub data: Vec<PathBuf>,
+    /// The data.
+    #[command(flatten)]
+    pub examples: ExamplesFlags,
 
     /// λ: weight of the penalty
     #[arg(long, value_name = "L", conflicts_with_all = ["lambda_ratio", "path"],
@@ -49,6 +46,10 @@ pub struct Options {
     #[arg(long, value_name = "K", conflicts_with = "lambda", value_parser = whole(2..=FOLDS_MAX))]
     pub folds: Option<u32>,
 
+    /// Which λ cross-validation chooses for the model
+    #[arg(long, value_enum, requires = "folds", default_value_t = Choice::Least)]
+    pub choose: Choice,
+
     /// Scale features to standard deviation 1 for the penalty; coefficients are told for the
     /// features as they are
     #[arg(long)]
@@ -76,6 +77,17 @@ pub enum Loss {
     Squared,
     /// Negative log-likelihood of two classes
     Logistic,
+}
+
+/// The values of `--choose`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    /// That of the least deviance of the samples left out
+    #[value(name = "min")]
+    Least,
+    /// The largest λ whose deviance is within one standard error of the least
+    #[value(name = "1se")]
+    OneError,
 }
 
 /// The values of `--schedule`.

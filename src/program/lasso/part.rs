@@ -32,6 +32,34 @@ pub(super) struct Data {
     pub(super) standardize: bool,
 }
 
+/// Columns that are read ahead, and given back, at a time.
+const PAGE: usize = 1 << 16;
+/// Up to so many bytes of columns stay in memory, if they fit there.
+const KEPT_BYTES: u64 = 4 << 30;
+
+impl Data {
+    /// Called with every one of `columns` in turn: lets go of those behind and reads ahead, so that a
+    /// mapped design that is larger than memory does not push out everything else.
+    #[inline]
+    fn turn_page(&self, column: usize, columns: &Range<usize>) {
+        if (column - columns.start).is_multiple_of(PAGE) {
+            self.turn(column, columns);
+        }
+    }
+
+    #[cold]
+    fn turn(&self, column: usize, columns: &Range<usize>) {
+        let design = &self.design;
+        if design.work_before(design.len()) <= KEPT_BYTES {
+            return;
+        }
+        design.expect(column..(column + PAGE).min(columns.end));
+        if let Some(before) = column.checked_sub(PAGE).filter(|first| *first >= columns.start) {
+            design.release(before..column);
+        }
+    }
+}
+
 /// What one pass over a column says about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
@@ -169,6 +197,7 @@ impl Part {
         self.means.clear();
         self.useful = 0;
         for at in 0..self.columns.len() {
+            self.data.turn_page(self.columns.start + at, &self.columns);
             let column = design.column(self.columns.start + at);
             let [sum, squares, product] = column.moments(self.simd, &problem.weights, &fit.pull);
             let shape = Shape::of(sum, squares, problem.intercept, self.data.standardize);
@@ -199,6 +228,7 @@ impl Part {
         let mut seen = Vec::new();
         let now = self.moved as f32;
         for at in 0..self.columns.len() {
+            self.data.turn_page(self.columns.start + at, &self.columns);
             if self.screened[at] || self.held[at] || self.bound(at) <= threshold {
                 continue;
             }
