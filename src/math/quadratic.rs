@@ -338,13 +338,14 @@ mod tests {
         let simd = Simd::new();
         let mut gram = Gram::default();
         gram.grow(size);
-        for (i, x) in columns.iter().enumerate() {
-            let row: Vec<f32> = columns[..=i]
+        let row = |i: usize| {
+            columns[..=i]
                 .iter()
-                .map(|z| simd.dot(x, z) as f32)
-                .collect();
-            gram.set_row(i, &row);
-        }
+                .map(|z| simd.dot(&columns[i], z) as f32)
+                .collect()
+        };
+        let rows: Vec<Vec<f32>> = (0..size).map(row).collect();
+        gram.set_last(&rows);
         let state = State {
             b: vec![0.0; size],
             gradient: columns.iter().map(|x| simd.dot_exact(x, &y)).collect(),
