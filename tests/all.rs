@@ -29,3 +29,5 @@ mod tidy;
 mod faults;
 // What a run says follows from what it saves, and a resumed run is the same run.
 mod lda_saved;
+// Sparse regression against scikit-learn, over several processes, and its saved model.
+mod lasso;

@@ -53,7 +53,7 @@ pub(super) struct Section {
 
 impl Section {
     /// The section as a range; `None` if it does not lie within `length` bytes.
-    fn range(self, length: usize) -> Option<Range<usize>> {
+    pub(super) fn range(self, length: usize) -> Option<Range<usize>> {
         let end = self.start.checked_add(self.bytes)?;
         let fits = end <= length as u64 && self.start.is_multiple_of(ALIGNMENT);
         fits.then_some(self.start as usize..end as usize)

@@ -18,6 +18,8 @@
 //! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
 //! | `load` | from the user's paths to a corpus |
 //! | `ids`, `triples`, `ratings` | names of users and items; a line `user item rating`; who rated what |
+//! | `examples` | features and targets |
+//! | `design` | the same by columns, in memory or mapped |
 //!
 //! The files up to `field` know nothing of documents; readers of other data stand on them too.
 
@@ -46,9 +48,16 @@ mod load;
 mod ids;
 mod triples;
 mod ratings;
+mod examples;
+mod design;
 
 pub use cache_write::write_cache;
 pub use corpus::{Corpus, Tally, Totals};
+pub use design::{ColumnRef, Design, DesignKind, DesignWriter, RowIds};
+pub use examples::{
+    Classes, ColumnName, Examples, ExamplesFormat, ExamplesOptions, Features, TargetColumn,
+    Targets, UNKNOWN_CLASS, load_examples, load_examples_bytes,
+};
 pub use format::Format;
 pub use ids::{Ids, NO_ROW};
 pub use load::{CorpusOptions, load_corpus, load_corpus_bytes};

@@ -24,6 +24,7 @@ pub struct Host<'a> {
     threads: usize,
     clocks_per_pass: u64,
     bound: Bound,
+    tolerance: Option<f64>,
     next_gather: &'a Cell<u64>,
 }
 
@@ -43,6 +44,7 @@ impl<'a> Host<'a> {
             threads,
             clocks_per_pass,
             bound: settings.bound(),
+            tolerance: settings.tolerance,
             next_gather,
         }
     }
@@ -75,6 +77,11 @@ impl<'a> Host<'a> {
     /// The read rule of the run.
     pub fn bound(&self) -> Bound {
         self.bound
+    }
+
+    /// `--tolerance`, for programs that have more than one thing to bring to it.
+    pub fn tolerance(&self) -> Option<f64> {
+        self.tolerance
     }
 
     /// The share of the data that this rank reads.

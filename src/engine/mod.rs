@@ -9,6 +9,7 @@
 //! | `launch.rs`, `control.rs` | starting the ranks of a hosts file on this machine |
 //! | `connect.rs`, `hosts.rs` | finding the other ranks |
 //! | `board.rs`, `link.rs` | where threads wait for each other; what other ranks say |
+//! | `spread.rs` | work of a rank over threads, outside of clocks |
 //! | `pace.rs` | what may leave under `--bandwidth` |
 //! | `checkpoint.rs` | states of all workers after the same clock |
 
@@ -28,6 +29,7 @@ mod program;
 mod rank;
 mod run;
 mod settings;
+mod spread;
 mod stopwatch;
 mod work;
 mod worker;
@@ -37,4 +39,5 @@ pub use launch::launch;
 pub use program::{Objective, Program};
 pub use run::{InProcess, Io, run, run_in_process};
 pub use settings::{Defaults, Settings};
+pub use spread::spread;
 pub use worker::Worker;

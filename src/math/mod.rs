@@ -8,6 +8,10 @@
 //! | [`special`] | ln Γ, ψ, and compensated sums |
 //! | [`ftree`] | a discrete distribution whose weights change: draw and change in O(log n) |
 //! | [`factors`] | rows of factors, and the inner loops of matrix factorisation |
+//! | [`dense`] | dots and sums of f32 columns, by SIMD |
+//! | [`columns`] | a matrix by columns, dense or sparse |
+//! | [`cholesky`] | factors of matrices that may be singular |
+//! | [`quadratic`] | the lasso on a Gram matrix |
 //! | [`varint`] | unsigned integers in as few bytes as they need |
 
 pub mod pages;
@@ -17,3 +21,7 @@ pub mod special;
 pub mod ftree;
 pub mod factors;
 pub mod varint;
+pub mod dense;
+pub mod columns;
+pub mod cholesky;
+pub mod quadratic;

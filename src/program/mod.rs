@@ -10,6 +10,7 @@
 //! `ABOUT`, `Options` and `pub fn run(options: Options, notes: &Notes) -> Result<()>`.
 
 pub mod corpus;
+pub mod examples;
 pub mod flag;
 
 use clap::{ArgMatches, Command};
@@ -92,7 +93,7 @@ macro_rules! ability {
     };
 }
 
-programs! { lda: generate, mf: generate }
+programs! { lasso: generate, lda: generate, mf: generate }
 
 fn parsed<T: clap::FromArgMatches>(matches: &ArgMatches) -> Result<T> {
     // The flags were added by the same type, so this fails only if its definition contradicts
