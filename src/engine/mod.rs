@@ -10,6 +10,7 @@
 //! | `connect.rs`, `hosts.rs` | finding the other ranks |
 //! | `board.rs`, `link.rs` | where threads wait for each other; what other ranks say |
 //! | `pace.rs` | what may leave under `--bandwidth` |
+//! | `model.rs` | the board and small runs, under a model checker |
 //! | `checkpoint.rs` | states of all workers after the same clock |
 
 mod board;
@@ -22,6 +23,8 @@ pub mod hosts;
 mod interrupt;
 mod launch;
 mod link;
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
 mod pace;
 mod plan;
 mod program;
