@@ -11,6 +11,7 @@
 //! | `board.rs`, `link.rs` | where threads wait for each other; what other ranks say |
 //! | `spread.rs` | work of a rank over threads, outside of clocks |
 //! | `pace.rs` | what may leave under `--bandwidth` |
+//! | `model.rs` | the board and small runs, under a model checker |
 //! | `checkpoint.rs` | states of all workers after the same clock |
 
 mod board;
@@ -23,6 +24,8 @@ pub mod hosts;
 mod interrupt;
 mod launch;
 mod link;
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
 mod pace;
 mod plan;
 mod program;

@@ -21,8 +21,8 @@
 //!
 //! With one rank there are no peers: nothing is encoded, sent or noted for sending.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::ps::batch::{Chunks, Shape};
@@ -33,6 +33,7 @@ use crate::ps::lockstep::Lockstep;
 use crate::ps::peer::Peer;
 use crate::ps::relocate::Blocks;
 use crate::ps::shared::{AnyTable, new_table};
+use crate::ps::sync::{AtomicBool, AtomicI64, Mutex, MutexGuard};
 use crate::ps::table::{Partition, TableKind, TableSpec};
 use crate::ps::traffic::{Priority, Traffic, Wire};
 use crate::ps::world::World;

@@ -1,7 +1,7 @@
 //! One shared table on one rank: the home rows that live here and the copies of those that do not.
 
 use std::any::Any;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError};
 
 use crate::error::Result;
 use crate::ps::batch::{CHUNK_BYTES, Checked, Chunks, Filler, Shape, check_rows};
@@ -11,6 +11,7 @@ use crate::ps::outbox::InFlight;
 use crate::ps::replica::Replica;
 use crate::ps::rows::{RowRef, Rows};
 use crate::ps::shard::{Mark, Owed, Shard};
+use crate::ps::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::ps::table::{Element, ElementType, Home, Partition};
 use crate::ps::traffic::{Candidate, importance};
 use crate::wire::message::{Clock, Rank, RowBatch};

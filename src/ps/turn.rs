@@ -1,11 +1,10 @@
 //! What happens when a worker ends its clock or publishes: updates leave, and when that completes a
 //! clock of the whole world, readers are told.
 
-use std::sync::MutexGuard;
-
 use crate::ps::batch::wire_bytes;
 use crate::ps::lockstep::{Contents, DeltaSet, Lockstep, WorkerClock};
 use crate::ps::node::{Node, Outgoing, lock};
+use crate::ps::sync::MutexGuard;
 use crate::wire::message::{Clock, Rank, WorkerId};
 
 impl Node {
