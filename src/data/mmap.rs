@@ -3,6 +3,9 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
+
+use memmap2::UncheckedAdvice;
 
 /// The bytes of a file, read-only, paged in by the system as they are touched.
 ///
@@ -29,5 +32,19 @@ impl Mapping {
     /// The bytes.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Says that these bytes were read and will hardly be read again, so that they do not count as
+    /// memory of this process; who reads them nevertheless gets them again.
+    pub(super) fn release(&self, range: Range<usize>) {
+        // SAFETY: the map is read-only and of a file, so a page that was given back, also one that
+        // somebody else still reads, is read from the file again; no byte changes under any slice.
+        let advised = unsafe {
+            let (start, length) = (range.start, range.len());
+            self.0
+                .unchecked_advise_range(UncheckedAdvice::DontNeed, start, length)
+        };
+        // That it fails costs memory, nothing else.
+        advised.unwrap_or_default();
     }
 }
