@@ -11,8 +11,8 @@
 //! over all training ratings, of which user u has n_u and item i has n_i; μ is their mean. λ weighs
 //! once per rating (weighted-λ: Zhou et al., AAIM 2008), so that one λ suits small and large sets.
 //! **Objective**: that sum, lower is better. **Expected**: on the 10 million ratings of `petuum
-//! generate mf`, predicting its test file with `-k 32 --regularization 0.03`, a test RMSE of 0.777
-//! after one pass, 0.745 after five, 0.744 at best; the planted model itself has 0.682.
+//! generate mf`, predicting its test file with `-k 32 --regularization 0.03`, a test RMSE of 0.782
+//! after one pass, 0.743 after five, 0.741 at best; the planted model itself has 0.681.
 //!
 //! **Four methods**, one objective: `--method sgd` rating by rating, model-parallel or data-parallel,
 //! `als` row by row and `ccd` factor by factor. `sgd` is the fastest by far; the other two have no
