@@ -11,6 +11,8 @@ mod data_formats;
 mod data_splitting;
 // The cache: used in place, refused when damaged or stale.
 mod data_cache;
+// Examples as files and users bring them: real sets, and `petuum convert --columns`.
+mod examples;
 // The real sets have the sizes that their README states.
 mod data_real;
 // The read rule under a hostile network: a seeded simulator of whole runs.

@@ -75,16 +75,19 @@ fn train(recipe: &Recipe) -> Command {
 }
 
 fn convert() -> Command {
-    let summary = "Turn documents into a binary cache that later runs map into memory";
+    let summary = "Turn data into a binary file that later runs map into memory";
     Convert::augment_args(Command::new("convert"))
         .arg(quiet())
         .about(summary)
         .long_about(format!(
-            "{summary}.\n\nA run with the cache as DATA begins at once: nothing is parsed or copied. \
-             The cache remembers its sources; when one of them has changed, it is refused."
+            "{summary}.\n\nDocuments become a cache for `petuum lda`; with --columns, examples become a \
+             design for `petuum lasso`, in bounded memory whatever their size. A run with the file as \
+             DATA begins at once: nothing is parsed or copied. The file remembers its sources; when \
+             one of them has changed, it is refused."
         ))
         .after_long_help(
-            "Examples:\n  petuum convert docword.kos.txt.gz -o kos.cache\n  petuum lda kos.cache\n\n\
+            "Examples:\n  petuum convert docword.kos.txt.gz -o kos.cache\n  petuum lda kos.cache\n  \
+             petuum convert --columns ads.svm.gz -o ads.design\n  petuum lasso ads.design\n\n\
              The exit status is described in petuum(1) and `petuum --help`.",
         )
 }

@@ -77,7 +77,7 @@ fn is_quiet(matches: &ArgMatches) -> bool {
 
 fn dispatch(matches: &ArgMatches, mut stdout: Box<dyn Write + Send>, notes: &Notes) -> Result<()> {
     match matches.subcommand() {
-        Some(("convert", below)) => convert::run(&parsed::<Convert>(below)?, notes),
+        Some(("convert", below)) => convert::run(parsed::<Convert>(below)?, notes),
         Some(("generate", below)) => generate(below, notes),
         Some(("completions", below)) => match below.get_one::<Shell>("shell") {
             Some(shell) => manual::show(&mut stdout, &manual::completions(command(), *shell)),

@@ -52,7 +52,9 @@ mod design;
 
 pub use cache_write::write_cache;
 pub use corpus::{Corpus, Tally, Totals};
-pub use design::{ColumnRef, Design, DesignKind, DesignWriter, RowIds};
+pub use design::{
+    ColumnRef, Converted, Design, DesignKind, DesignWriter, RowIds, convert_examples,
+};
 pub use examples::{
     Classes, ColumnName, Examples, ExamplesFormat, ExamplesOptions, Features, TargetColumn,
     Targets, UNKNOWN_CLASS, load_examples, load_examples_bytes,

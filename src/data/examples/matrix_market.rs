@@ -83,7 +83,7 @@ fn unknown(words: &[&str], at: usize) -> Fault {
 }
 
 /// An entry: row and column from 0.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Entry {
     pub(super) row: u32,
     pub(super) column: u32,
