@@ -29,3 +29,5 @@ mod tidy;
 mod faults;
 // What a run says follows from what it saves, and a resumed run is the same run.
 mod lda_saved;
+// Predictions follow from what a model's folder holds, and other models are refused.
+mod predict;

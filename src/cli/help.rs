@@ -5,6 +5,7 @@ use clap_complete::Shell;
 
 use super::convert::Convert;
 use super::shared;
+use crate::program::predict::PredictFlags;
 use crate::program::{self, Recipe};
 
 const SUMMARY: &str = "Train large machine-learning models on one machine or on many";
@@ -55,7 +56,8 @@ pub fn command() -> Command {
     for recipe in program::all() {
         command = command.subcommand(train(&recipe));
     }
-    command = command.subcommand(convert()).subcommand(generate());
+    command = command.subcommand(predict()).subcommand(convert());
+    command = command.subcommand(generate());
     command = command.subcommand(completions()).subcommand(man());
     numbers_may_be_negative(command)
 }
@@ -72,6 +74,25 @@ fn train(recipe: &Recipe) -> Command {
             indented(about.examples),
             indented(about.data)
         ))
+}
+
+fn predict() -> Command {
+    let summary = "Use a saved model: predictions for further data, as csv on standard output";
+    PredictFlags::augment_args(Command::new("predict"))
+        .arg(quiet())
+        .about(summary)
+        .long_about(format!(
+            "{summary}.\n\nWhat the data is depends on the program that made the model. A model of mf \
+             reads lines with a user and an item and predicts ratings; with --top it recommends items \
+             to the users that are named, or to all. Models of examples read them in every format \
+             that training takes; their targets may be there or not. Without DATA it reads standard \
+             input. Lines come in the order of the data, below a header."
+        ))
+        .after_long_help(
+            "Examples:\n  petuum predict --model model pairs.csv\n  petuum predict --model model --top \
+             10 > best.csv\n  echo 196,242 | petuum predict --model model\n\n\
+             The exit status is described in petuum(1) and `petuum --help`.",
+        )
 }
 
 fn convert() -> Command {

@@ -18,6 +18,7 @@
 //! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
 //! | `load` | from the user's paths to a corpus |
 //! | `ids`, `ratings` | names of users and items; who rated what |
+//! | `id_lines` | whose ratings are to be predicted |
 //! | `examples` | features and targets |
 //! | `design` | the same by columns, in memory or mapped |
 //!
@@ -47,6 +48,7 @@ mod cache_write;
 mod load;
 mod ids;
 mod ratings;
+mod id_lines;
 mod examples;
 mod design;
 
@@ -60,6 +62,7 @@ pub use examples::{
     Targets, UNKNOWN_CLASS, load_examples, load_examples_bytes,
 };
 pub use format::Format;
+pub use id_lines::{IdSink, read_id_lines};
 pub use ids::{Ids, NO_ROW};
 pub use load::{CorpusOptions, load_corpus, load_corpus_bytes};
 pub use ratings::{Pieces, Rating, Ratings, RatingsOptions, load_ratings, load_ratings_bytes};

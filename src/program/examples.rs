@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::flag::whole;
-use crate::data::{ColumnName, ExamplesFormat, ExamplesOptions, TargetColumn};
+use crate::data::{ColumnName, Examples, ExamplesFormat, ExamplesOptions, TargetColumn};
 use crate::error::{Error, Result};
 
 /// Which examples, and how to read them.
@@ -81,15 +81,15 @@ impl ExamplesFlags {
         }
     }
 
-    /// The reader's options for further data (a test set, say) with the features of a training set
-    /// of so many: without the files that belong to the training data.
-    pub fn options_like(&self, threads: usize, width: usize, first_index: u32) -> ExamplesOptions {
+    /// The reader's options for further data (a test set, say) of the features of a training set
+    /// that is `like` this: without the files that belong to the training data.
+    pub fn options_like(&self, threads: usize, like: &Examples) -> ExamplesOptions {
         ExamplesOptions {
             targets: None,
             weights: None,
             names: None,
-            width: Some(width),
-            first_index: Some(first_index),
+            width: Some(like.features.width()),
+            first_index: Some(like.first_index),
             ..self.options(threads)
         }
     }
