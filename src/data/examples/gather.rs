@@ -51,7 +51,7 @@ pub(super) struct Held {
 /// Sparse rows.
 struct Sparse {
     starts: Vec<u64>,
-    /// As written in libsvm files, from 0 for coordinates.
+    /// As written.
     columns: Vec<u32>,
     values: Vec<f32>,
     /// The smallest and the largest index, those of zeros included.

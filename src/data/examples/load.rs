@@ -313,8 +313,7 @@ impl<'a> Loader<'a> {
         let first = match (self.format, options.first_index, seen) {
             (ExamplesFormat::Libsvm, Some(first), _) => first,
             (ExamplesFormat::Libsvm, None, Some((0, _))) => 0,
-            (ExamplesFormat::Libsvm, ..) => 1,
-            _ => 0,
+            _ => 1,
         };
         let largest = seen.map_or(0, |(_, largest)| {
             (largest + 1).saturating_sub(first) as usize
