@@ -47,6 +47,7 @@
 //! | `sums.rs` | the objective |
 //! | `checkpoint.rs` | what a run goes on from |
 //! | `save.rs` | the model |
+//! | `predict.rs` | what a saved model says |
 //! | `generate.rs` | ratings with a planted low rank |
 
 mod als;
@@ -59,6 +60,7 @@ pub mod generate;
 mod load;
 mod options;
 mod part;
+pub mod predict;
 mod ratings;
 mod rotate;
 mod save;
