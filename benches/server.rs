@@ -223,6 +223,56 @@ fn relocate(rounds: u32) -> Duration {
     })
 }
 
+/// Bytes of a block that moves while another is computed on.
+const BLOCK_BYTES: usize = 4 << 20;
+
+/// The other rank computes `work` on each of `count` blocks, which move there from here: `ahead` of
+/// use, while it computes on the one before, or only when it asks. The time per block.
+fn compute(count: u64, work: Duration, ahead: bool) -> Duration {
+    let hosts = pair(2, 1, Consistency::Ssp);
+    let bytes: bytes::Bytes = vec![7u8; BLOCK_BYTES].into();
+    let (ask, asked) = std::sync::mpsc::channel();
+    with(&hosts, |here| {
+        thread::scope(|scope| {
+            let there = &hosts[1].node;
+            let worker = scope.spawn(move || {
+                for turn in 0..count {
+                    if !ahead {
+                        ask.send(()).expect("a sender");
+                    }
+                    while there.take_block(1, (turn % 2) as u32, turn).is_none() {
+                        thread::yield_now();
+                    }
+                    if ahead {
+                        // It has come; the next may.
+                        ask.send(()).expect("a sender");
+                    }
+                    let start = Instant::now();
+                    while start.elapsed() < work {
+                        std::hint::spin_loop();
+                    }
+                }
+            });
+            let start = Instant::now();
+            for turn in 0..count {
+                if !ahead || turn > 0 {
+                    asked.recv().expect("a worker");
+                }
+                let block = Message::Block {
+                    table: 1,
+                    block: (turn % 2) as u32,
+                    turn,
+                    worker: 0,
+                    payload: Payload::Bytes(bytes.clone()),
+                };
+                here.end.send(1, block);
+            }
+            worker.join().expect("no panic");
+            start.elapsed() / count as u32
+        })
+    })
+}
+
 pub(crate) fn run(small: bool) {
     let line = |name: &str, value: f64, unit: &str, target: &str| {
         say(&format!(
@@ -268,4 +318,10 @@ pub(crate) fn run(small: bool) {
         "ms",
         "<= 0.5",
     );
+    let (count, work) = (if small { 2 } else { 200 }, Duration::from_millis(5));
+    for (ahead, how, target) in [(false, "asked for", ""), (true, "ahead of use", "<= 5.25")] {
+        let each = micros(compute(count, work, ahead)) / 1000.0;
+        let name = format!("server: compute 5 ms on 4 MiB, {how}");
+        line(&name, each, "ms", target);
+    }
 }
