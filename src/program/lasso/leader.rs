@@ -9,12 +9,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::messages::{Candidate, Change, Found, Plan};
-use super::options::{Loss, Options};
+use super::correlations::Correlations;
+use super::options::{Loss, Options, Schedule};
 use super::part::Data;
 use super::problem::Problem;
 use super::working_set::{Bounds, WorkingSet};
 use crate::engine::Objective;
 use crate::math::quadratic::Penalty;
+use crate::math::rng::Rng;
+use crate::scheduler::dependency::Dependency;
 
 /// Candidates that every worker tells in the first clock, and columns of the first working set.
 pub(super) const FIRST: u32 = 256;
@@ -27,6 +30,9 @@ const JOIN_MIN: usize = 64;
 const ROUNDING: f64 = 1e-9;
 /// Rounds without a smaller gap until it is taken for rounding.
 const STUCK: u32 = 4;
+
+/// Stream of [`Rng`].
+const OF_SCHEDULE: u64 = 2;
 
 /// The solution for one λ.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +78,11 @@ pub(super) struct Leader {
     candidates: Vec<Candidate>,
     least_gap: f64,
     stuck: u32,
+    /// Keeps columns that say the same from joining together.
+    filter: Option<Dependency>,
+    /// Where the cyclic schedule goes on.
+    next_column: u32,
+    rng: Rng,
     /// Solutions of the whole data, by λ.
     pub(super) path: Vec<Solution>,
     /// Mean deviance of the samples left out: by fold, then λ.
@@ -86,6 +97,7 @@ impl Leader {
         threads: usize,
         ranks: u32,
         tolerance: f64,
+        seed: u64,
     ) -> Leader {
         let problem = &data.problems[0];
         let set = WorkingSet::new(problem);
@@ -106,6 +118,9 @@ impl Leader {
             candidates: Vec::new(),
             least_gap: f64::INFINITY,
             stuck: 0,
+            filter: options.correlation_threshold.map(Dependency::new),
+            next_column: 0,
+            rng: Rng::stream(seed, OF_SCHEDULE, 0, 0),
             path: Vec::new(),
             left_out: Vec::new(),
             done: false,
@@ -309,12 +324,43 @@ impl Leader {
             false => l1 * (1.0 - 0.25 * (known.gap / self.null).min(1.0)),
         };
         let here: BTreeSet<u32> = self.set.slots.iter().map(|slot| slot.column).collect();
-        let joining = self.candidates.iter().filter(|candidate| {
+        let promising = self.candidates.iter().filter(|candidate| {
             f64::from(candidate.product) >= least && !here.contains(&candidate.column)
         });
-        let joining: Vec<u32> = joining.take(most).map(|candidate| candidate.column).collect();
+        let promising: Vec<u32> = promising.map(|candidate| candidate.column).collect();
+        let joining = self.choose(promising, most);
         let problem = &self.data.problems[self.fold as usize];
         self.set.add(&joining, &self.data, problem, self.threads);
+    }
+
+    /// Up to `most` of the columns that promise something, in the order of the schedule.
+    fn choose(&mut self, mut promising: Vec<u32>, most: usize) -> Vec<u32> {
+        match self.options.schedule {
+            Schedule::Priority => {}
+            Schedule::Cyclic => {
+                promising.sort_unstable();
+                let next = promising.partition_point(|column| *column < self.next_column);
+                promising.rotate_left(next);
+            }
+            Schedule::Random => {
+                for last in (1..promising.len()).rev() {
+                    promising.swap(last, self.rng.below(last as u64 + 1) as usize);
+                }
+            }
+        }
+        let Some(filter) = &mut self.filter else {
+            promising.truncate(most);
+            return promising;
+        };
+        let again = filter.take_refused();
+        let still: BTreeSet<u32> = promising.iter().copied().collect();
+        let mut candidates: Vec<u32> = again.into_iter().filter(|c| still.contains(c)).collect();
+        candidates.extend(promising);
+        let problem = &self.data.problems[self.fold as usize];
+        let mut correlations = Correlations::new(&self.data, problem);
+        let chosen = filter.choose(&candidates, &[], most, &mut |a, b| correlations.of(a, b));
+        self.next_column = chosen.iter().max().map_or(0, |last| last + 1);
+        chosen
     }
 
     /// λ₁ of the λ before this one.
@@ -346,7 +392,10 @@ impl Leader {
             part: known.bounds.part,
             // The gap is that of the λ before.
             radius: if is_new { f64::INFINITY } else { self.radius(known.bounds.gap(), penalty) },
-            wanted: (self.set.nonzeros() as u32).max(FIRST),
+            wanted: match self.options.schedule {
+                Schedule::Priority => (2 * self.set.nonzeros() as u32).max(FIRST),
+                _ => u32::MAX,
+            },
             change,
             held,
         }

@@ -124,7 +124,8 @@ pub(super) fn load(options: &Options, host: &Host) -> Result<Loaded> {
         .map(|worker| Part::new(&data, ranges[worker as usize].clone()))
         .collect();
     let tolerance = host.tolerance().unwrap_or(TOLERANCE);
-    let leader = || Leader::new(options, &data, host.threads(), world.ranks(), tolerance);
+    let (threads, ranks, seed) = (host.threads(), world.ranks(), host.seed());
+    let leader = || Leader::new(options, &data, threads, ranks, tolerance, seed);
     Ok(Loaded {
         leader: (host.rank() == 0).then(leader),
         parts,

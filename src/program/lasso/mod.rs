@@ -33,8 +33,10 @@
 //! | `direct.rs` | the same without such a matrix |
 //! | `save.rs` | the model |
 //! | `generate.rs` | examples with planted coefficients |
+//! | `correlations.rs` | how much two columns say the same |
 //! | `messages.rs` | what travels between them |
 
+mod correlations;
 mod direct;
 pub mod generate;
 mod leader;

@@ -62,6 +62,10 @@ pub struct Options {
     /// Which coefficients are worked on first
     #[arg(long, value_enum, default_value_t = Schedule::Priority)]
     pub schedule: Schedule,
+
+    /// Features that are correlated by more than this do not join the working set together
+    #[arg(long, value_name = "C", value_parser = above(0.0))]
+    pub correlation_threshold: Option<f64>,
 }
 
 /// A parser of numbers above 0 and up to 1.
