@@ -1,73 +1,55 @@
-//! How much two columns say the same: their weighted correlation.
+//! How much columns say the same: their weighted correlations.
 
 use std::collections::BTreeMap;
 
-use super::part::Data;
+use super::part::{Data, Shape};
 use super::problem::Problem;
-use crate::math::columns::Column;
+use super::products::{self, Slot};
+use crate::engine::spread;
 use crate::math::dense::Simd;
+use crate::math::quadratic::Gram;
 
-/// Correlations of some columns, each of which is unpacked once.
-pub(super) struct Correlations<'a> {
-    data: &'a Data,
-    problem: &'a Problem,
-    simd: Simd,
-    unpacked: BTreeMap<u32, Unpacked>,
+/// Columns whose shapes are computed by a thread at a time.
+const CHUNK: usize = 64;
+
+/// The correlations of some columns with each other.
+pub(super) struct Correlations {
+    places: BTreeMap<u32, usize>,
+    gram: Gram,
 }
 
-/// A column that others are compared with.
-struct Unpacked {
-    /// Weight × value, for every row.
-    weighted: Vec<f64>,
-    mean: f64,
-    /// Standard deviation.
-    spread: f64,
-}
-
-/// Unpacked columns that are kept, in numbers.
-const KEPT_MAX: usize = 1 << 24;
-
-impl<'a> Correlations<'a> {
-    pub(super) fn new(data: &'a Data, problem: &'a Problem) -> Correlations<'a> {
+impl Correlations {
+    /// Of `columns`, each named once.
+    pub(super) fn new(data: &Data, problem: &Problem, columns: &[u32], threads: usize) -> Self {
+        let simd = Simd::new();
+        let weights = &problem.weights;
+        let slots = spread(threads, columns.len().div_ceil(CHUNK), |chunk| {
+            let slot = |column: &u32| {
+                let of = data.design.column(*column as usize);
+                let [sum, squares, _] = of.moments(simd, weights, weights);
+                Slot {
+                    column: *column,
+                    shape: Shape::of(sum, squares, true, true),
+                }
+            };
+            let end = ((chunk + 1) * CHUNK).min(columns.len());
+            columns[chunk * CHUNK..end].iter().map(slot).collect::<Vec<_>>()
+        });
+        let slots: Vec<Slot> = slots.into_iter().flatten().collect();
+        let centers: Vec<f64> = slots.iter().map(|slot| slot.shape.mean).collect();
+        let mut gram = Gram::default();
+        products::extend(&mut gram, &*data.design, &slots, &centers, weights, threads);
         Correlations {
-            data,
-            problem,
-            simd: Simd::new(),
-            unpacked: BTreeMap::new(),
+            places: columns.iter().enumerate().map(|(at, column)| (*column, at)).collect(),
+            gram,
         }
     }
 
-    fn unpack(&mut self, column: u32) {
-        let rows = self.problem.samples();
-        if self.unpacked.len() * rows > KEPT_MAX {
-            self.unpacked.clear();
+    /// The correlation of two columns; 0 if one of them is constant, or unknown.
+    pub(super) fn of(&self, a: u32, b: u32) -> f64 {
+        match (self.places.get(&a), self.places.get(&b)) {
+            (Some(a), Some(b)) => f64::from(self.gram.row(*a)[*b]),
+            _ => 0.0,
         }
-        if self.unpacked.contains_key(&column) {
-            return;
-        }
-        let weights = &self.problem.weights;
-        let [sum, squares, _] = self.column(column).moments(self.simd, weights, weights);
-        let mut weighted = vec![0.0; rows];
-        self.column(column).for_each(|row, x| weighted[row] = x * weights[row]);
-        let unpacked = Unpacked {
-            weighted,
-            mean: sum,
-            spread: (squares - sum * sum).max(0.0).sqrt(),
-        };
-        self.unpacked.insert(column, unpacked);
-    }
-
-    fn column(&self, column: u32) -> Column<'a> {
-        self.data.design.column(column as usize)
-    }
-
-    /// The correlation of two columns; 0 if one of them is constant.
-    pub(super) fn of(&mut self, a: u32, b: u32) -> f64 {
-        self.unpack(a);
-        self.unpack(b);
-        let (one, other) = (&self.unpacked[&a], &self.unpacked[&b]);
-        let spread = one.spread * other.spread;
-        let product = self.column(a).dot_exact(self.simd, &other.weighted);
-        if spread > 0.0 { (product - one.mean * other.mean) / spread } else { 0.0 }
     }
 }

@@ -31,6 +31,8 @@ const ROUNDING: f64 = 1e-9;
 /// Rounds without a smaller gap until it is taken for rounding.
 const STUCK: u32 = 4;
 
+/// Candidates for each column that may join.
+const CANDIDATES: usize = 2;
 /// Stream of [`Rng`].
 const OF_SCHEDULE: u64 = 2;
 
@@ -79,7 +81,7 @@ pub(super) struct Leader {
     least_gap: f64,
     stuck: u32,
     /// Keeps columns that say the same from joining together.
-    filter: Option<Dependency>,
+    filter: Dependency,
     /// Where the cyclic schedule goes on.
     next_column: u32,
     rng: Rng,
@@ -118,7 +120,7 @@ impl Leader {
             candidates: Vec::new(),
             least_gap: f64::INFINITY,
             stuck: 0,
-            filter: options.correlation_threshold.map(Dependency::new),
+            filter: Dependency::new(options.threshold(problem.samples())),
             next_column: 0,
             rng: Rng::stream(seed, OF_SCHEDULE, 0, 0),
             path: Vec::new(),
@@ -348,17 +350,16 @@ impl Leader {
                 }
             }
         }
-        let Some(filter) = &mut self.filter else {
-            promising.truncate(most);
-            return promising;
-        };
-        let again = filter.take_refused();
+        let again = self.filter.take_refused();
         let still: BTreeSet<u32> = promising.iter().copied().collect();
         let mut candidates: Vec<u32> = again.into_iter().filter(|c| still.contains(c)).collect();
-        candidates.extend(promising);
+        let first: BTreeSet<u32> = candidates.iter().copied().collect();
+        candidates.extend(promising.iter().filter(|column| !first.contains(column)));
+        candidates.truncate(CANDIDATES * most);
         let problem = &self.data.problems[self.fold as usize];
-        let mut correlations = Correlations::new(&self.data, problem);
-        let chosen = filter.choose(&candidates, &[], most, &mut |a, b| correlations.of(a, b));
+        let correlations = Correlations::new(&self.data, problem, &candidates, self.threads);
+        let mut correlation = |a, b| correlations.of(a, b);
+        let chosen = self.filter.choose(&candidates, &[], most, &mut correlation);
         self.next_column = chosen.iter().max().map_or(0, |last| last + 1);
         chosen
     }
