@@ -48,6 +48,16 @@ impl Dependency {
         self.asked
     }
 
+    /// The candidates that are to have another chance, the oldest first.
+    pub fn refused(&self) -> impl Iterator<Item = u32> + '_ {
+        self.refused.iter().copied()
+    }
+
+    /// Gives candidates another chance.
+    pub fn refuse(&mut self, candidates: impl IntoIterator<Item = u32>) {
+        self.refused.extend(candidates);
+    }
+
     /// The candidates of earlier rounds that have another chance, the oldest first.
     pub fn take_refused(&mut self) -> Vec<u32> {
         self.refused.drain(..).collect()

@@ -58,38 +58,40 @@ struct Known {
 
 /// Rank 0's state.
 pub(super) struct Leader {
-    options: Options,
-    data: Arc<Data>,
-    threads: usize,
-    ranks: u32,
-    tolerance: f64,
+    pub(super) options: Options,
+    pub(super) data: Arc<Data>,
+    pub(super) threads: usize,
+    pub(super) ranks: u32,
+    pub(super) tolerance: f64,
     /// All λ; known after the first clock.
-    grid: Vec<f64>,
-    fold: u32,
+    pub(super) grid: Vec<f64>,
+    pub(super) fold: u32,
     /// Which λ of the grid.
-    at: usize,
-    problems: u64,
-    set: WorkingSet,
+    pub(super) at: usize,
+    pub(super) problems: u64,
+    pub(super) set: WorkingSet,
     /// Objective without any coefficient.
-    null: f64,
+    pub(super) null: f64,
     known: Option<Known>,
     /// What is known is of the clock at hand.
-    learned: bool,
+    pub(super) learned: bool,
     /// The best dual value of this λ.
-    dual: f64,
-    candidates: Vec<Candidate>,
-    least_gap: f64,
-    stuck: u32,
+    pub(super) dual: f64,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) least_gap: f64,
+    pub(super) stuck: u32,
     /// Keeps columns that say the same from joining together.
-    filter: Dependency,
+    pub(super) filter: Dependency,
     /// Where the cyclic schedule goes on.
-    next_column: u32,
-    rng: Rng,
+    pub(super) next_column: u32,
+    pub(super) seed: u64,
+    /// Working sets so far.
+    pub(super) rounds: u64,
     /// Solutions of the whole data, by λ.
     pub(super) path: Vec<Solution>,
     /// Mean deviance of the samples left out: by fold, then λ.
-    left_out: Vec<Vec<f64>>,
-    done: bool,
+    pub(super) left_out: Vec<Vec<f64>>,
+    pub(super) done: bool,
 }
 
 impl Leader {
@@ -122,7 +124,8 @@ impl Leader {
             stuck: 0,
             filter: Dependency::new(options.threshold(problem.samples())),
             next_column: 0,
-            rng: Rng::stream(seed, OF_SCHEDULE, 0, 0),
+            seed,
+            rounds: 0,
             path: Vec::new(),
             left_out: Vec::new(),
             done: false,
@@ -337,6 +340,7 @@ impl Leader {
 
     /// Up to `most` of the columns that promise something, in the order of the schedule.
     fn choose(&mut self, mut promising: Vec<u32>, most: usize) -> Vec<u32> {
+        self.rounds += 1;
         match self.options.schedule {
             Schedule::Priority => {}
             Schedule::Cyclic => {
@@ -345,8 +349,9 @@ impl Leader {
                 promising.rotate_left(next);
             }
             Schedule::Random => {
+                let mut rng = Rng::stream(self.seed, OF_SCHEDULE, self.rounds, 0);
                 for last in (1..promising.len()).rev() {
-                    promising.swap(last, self.rng.below(last as u64 + 1) as usize);
+                    promising.swap(last, rng.below(last as u64 + 1) as usize);
                 }
             }
         }
