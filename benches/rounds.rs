@@ -40,7 +40,9 @@ impl Problem {
     fn new(design: &str, samples: usize, features: usize) -> Problem {
         let mut rng = Rng::stream(1, 0, 0, 0);
         let mut draw = || -> Vec<f64> {
-            (0..samples).map(|_| StandardNormal.sample(&mut rng)).collect()
+            (0..samples)
+                .map(|_| StandardNormal.sample(&mut rng))
+                .collect()
         };
         let mut shared = draw();
         let mut columns: Vec<Vec<f32>> = Vec::new();
@@ -54,7 +56,11 @@ impl Problem {
             if design == "blocks" && feature % BLOCK == 0 {
                 shared = draw();
             }
-            let column: Vec<f64> = shared.iter().zip(&own).map(|(s, o)| a * s + b * o).collect();
+            let column: Vec<f64> = shared
+                .iter()
+                .zip(&own)
+                .map(|(s, o)| a * s + b * o)
+                .collect();
             if design == "chain" {
                 shared.clone_from(&column);
             }
@@ -77,7 +83,10 @@ impl Problem {
     }
 
     fn largest(&self, r: &[f64]) -> f64 {
-        let products = self.columns.iter().map(|x| Simd::new().dot_exact(x, r).abs());
+        let products = self
+            .columns
+            .iter()
+            .map(|x| Simd::new().dot_exact(x, r).abs());
         products.fold(0.0, f64::max)
     }
 
@@ -115,9 +124,8 @@ fn run(design: &str, name: &str, problem: &Problem) {
     let mut every = 1;
     for round in 1..=ROUNDS_MAX {
         let begun = Instant::now();
-        let mut correlation = |i: u32, j: u32| {
-            simd.dot(&problem.columns[i as usize], &problem.columns[j as usize])
-        };
+        let mut correlation =
+            |i: u32, j: u32| simd.dot(&problem.columns[i as usize], &problem.columns[j as usize]);
         let chosen = rounds.begin(TOGETHER, &mut correlation);
         let steps: Vec<f64> = chosen
             .iter()
@@ -140,7 +148,9 @@ fn run(design: &str, name: &str, problem: &Problem) {
         if round % every == 0 {
             let gap = problem.gap(&b, &r);
             let correlations = rounds.correlations();
-            say(&format!("{design},\"{name}\",{round},{seconds:.6},{gap:.6e},{correlations}"));
+            say(&format!(
+                "{design},\"{name}\",{round},{seconds:.6},{gap:.6e},{correlations}"
+            ));
             if gap <= GAP || !gap.is_finite() || gap > 1e12 {
                 return;
             }
@@ -156,7 +166,10 @@ fn say(line: &str) {
 
 fn main() {
     // cargo gives --bench.
-    let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
+    let sizes: Vec<usize> = std::env::args()
+        .skip(1)
+        .filter_map(|size| size.parse().ok())
+        .collect();
     let (samples, features) = match sizes[..] {
         [samples, features] => (samples, features),
         _ => (100, 200),

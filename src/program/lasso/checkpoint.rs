@@ -90,12 +90,9 @@ impl Leader {
             && slots.len() == b.len()
             && slots.iter().chain(&columns).all(|c| (*c as usize) < self.data.design.len())
             && fitted.len() == self.data.problems[0].samples();
-        // After the last fold the fold's number is one more than there are.
-        let last = self.data.problems.len() - 1;
-        if !fits || self.fold as usize > last + usize::from(self.done) {
+        if !fits || self.fold as usize >= self.data.problems.len() {
             return Err(other());
         }
-        self.fold = self.fold.min(last as u32);
         self.left_out = left_out.chunks(self.grid.len().max(1)).map(<[f64]>::to_vec).collect();
         if self.left_out.len() < self.fold as usize {
             self.left_out.push(Vec::new());

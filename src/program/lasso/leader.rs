@@ -266,18 +266,19 @@ impl Leader {
 
     /// Goes on to the next λ or fold; false if there is none.
     fn advance(&mut self) -> bool {
-        self.at += 1;
+        let is_last = self.at + 1 == self.grid.len();
+        if is_last && self.fold as usize + 1 == self.data.problems.len() {
+            return false;
+        }
         self.problems += 1;
         (self.least_gap, self.stuck) = (f64::INFINITY, 0);
         self.dual = f64::NEG_INFINITY;
-        if self.at < self.grid.len() {
+        if !is_last {
+            self.at += 1;
             return true;
         }
         self.fold += 1;
         self.at = 0;
-        if self.fold as usize >= self.data.problems.len() {
-            return false;
-        }
         self.set = WorkingSet::new(self.problem());
         self.null = self.problem().value(&self.set.fit);
         self.left_out.push(Vec::new());
