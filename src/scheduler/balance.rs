@@ -67,7 +67,8 @@ mod tests {
     #[test]
     fn what_is_nearly_equal_stays() {
         assert_eq!(balance(&[0..100, 100..200], &[1.0, 1.1]), None);
-        assert_eq!(balance(&[0..100], &[5.0]), None);
+        let one: [Range<usize>; 1] = std::array::from_fn(|_| 0..100);
+        assert_eq!(balance(&one, &[5.0]), None);
         assert_eq!(balance(&[0..0, 0..0], &[0.0, 0.0]), None);
     }
 }
