@@ -28,7 +28,8 @@ complete -c petuum -n "__fish_petuum_needs_command" -s h -l help -d 'Print help 
 complete -c petuum -n "__fish_petuum_needs_command" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
-complete -c petuum -n "__fish_petuum_needs_command" -f -a "convert" -d 'Turn documents into a binary cache that later runs map into memory'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "predict" -d 'Use a saved model: predictions for further data, as csv on standard output'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "convert" -d 'Turn data into a binary file that later runs map into memory'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "generate" -d 'Write synthetic data with a known truth'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "man" -d 'Write the man pages'
@@ -123,12 +124,35 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -s q -l quiet -d 'No p
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand convert" -l format -d 'The documents\' format: docword, lda-c, libsvm, text or cache [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l model -d 'The model: the folder that a training run wrote with --output' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf)' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l weights -d 'File with the examples\' weights: one a line, or an array' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l drop-columns -d 'Columns of csv that are left out: numbers from 1 or names, with commas between' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l names -d 'File with the features\' names, one a line' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l first-index -d 'The first index in libsvm files, 0 or 1 [default: 0 if it occurs, else 1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l probabilities -d 'The probability of every class instead of the likeliest class (classifiers)'
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -s q -l quiet -d 'No notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l format -d 'The data\'s format [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -s o -l output -d 'The file to write' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l vocab -d 'File with one word a line, in the order of the word ids' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l stop-words -d 'File with words, one a line, that are left out of plain text' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l min-count -d 'Leave out words of plain text that occur fewer times than this in all documents' -r
-complete -c petuum -n "__fish_petuum_using_subcommand convert" -s o -l output -d 'The cache to write' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l memory -d 'MiB of memory for features on their way to columns' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l weights -d 'File with the examples\' weights: one a line, or an array' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l drop-columns -d 'Columns of csv that are left out: numbers from 1 or names, with commas between' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l names -d 'File with the features\' names, one a line' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l first-index -d 'The first index in libsvm files, 0 or 1 [default: 0 if it occurs, else 1]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l force -d 'Replace the file if it is there'
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l columns -d 'Read examples instead of documents and write them by columns'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s q -l quiet -d 'No notes on standard error; errors stay'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s V -l version -d 'Print version'
@@ -171,12 +195,13 @@ complete -c petuum -n "__fish_petuum_using_subcommand completions" -s h -l help 
 complete -c petuum -n "__fish_petuum_using_subcommand completions" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "convert" -d 'Turn documents into a binary cache that later runs map into memory'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "man" -d 'Write the man pages'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "predict" -d 'Use a saved model: predictions for further data, as csv on standard output'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "convert" -d 'Turn data into a binary file that later runs map into memory'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "man" -d 'Write the man pages'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'

@@ -11,6 +11,8 @@ mod data_formats;
 mod data_splitting;
 // The cache: used in place, refused when damaged or stale.
 mod data_cache;
+// Examples as files and users bring them: real sets, and `petuum convert --columns`.
+mod examples;
 // The real sets have the sizes that their README states.
 mod data_real;
 // The read rule under a hostile network: a seeded simulator of whole runs.
@@ -29,3 +31,5 @@ mod faults;
 mod lda_saved;
 // Sparse regression against scikit-learn, over several processes, and its saved model.
 mod lasso;
+// Predictions follow from what a model's folder holds, and other models are refused.
+mod predict;

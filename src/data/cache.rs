@@ -123,7 +123,7 @@ pub(super) fn load(source: &mut Source, share: Share, threads: usize) -> Result<
     let file = CacheFile::open(&mapping).map_err(&refuse)?;
     let prints = file.sources().map_err(&refuse)?;
     for print in &prints {
-        print.require_fresh(&path)?;
+        print.require_fresh(&path, "petuum convert")?;
     }
     let documents = file.documents(share).map_err(&refuse)?;
     let (store, tokens) = file.rows(documents, threads).map_err(&refuse)?;

@@ -10,7 +10,9 @@
 //! | `memory.rs` | from rows to columns in memory |
 //! | `write.rs` | a file, written column by column |
 //! | `open.rs` | a file, checked and mapped |
+//! | `convert.rs` | from examples to a file without holding them |
 
+mod convert;
 mod layout;
 mod memory;
 mod open;
@@ -28,6 +30,7 @@ use zerocopy::IntoBytes;
 use super::examples::{Classes, Targets};
 use super::mmap::Mapping;
 use crate::error::{Error, Result};
+pub use convert::{Converted, convert_examples};
 use layout::{Form, cast};
 pub use write::{DesignKind, DesignWriter};
 

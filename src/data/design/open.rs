@@ -19,7 +19,7 @@ use crate::error::Result;
 /// Bytes of columns that a thread checks at a time.
 const CHECKED_BYTES: u64 = 64 << 20;
 /// What to do about a design that is damaged.
-const REMEDY: &str = "make it again with `petuum convert`";
+const REMEDY: &str = "make it again with `petuum convert --columns`";
 
 /// What is wrong with a design.
 type Wrong = String;
@@ -51,7 +51,7 @@ impl Design {
         };
         let file = DesignFile::open(&mapping).map_err(refuse)?;
         for print in file.sources().map_err(refuse)? {
-            print.require_fresh(path)?;
+            print.require_fresh(path, "petuum convert --columns")?;
         }
         let design = file.design(path).map_err(refuse)?;
         file.check_columns(&design, threads).map_err(refuse)?;
@@ -72,7 +72,7 @@ impl<'a> DesignFile<'a> {
         let bytes = mapping.bytes();
         if !bytes.starts_with(DESIGN_MAGIC) {
             return Err(format!(
-                "expected a design that `petuum convert` wrote, saw another file; {REMEDY}"
+                "expected a design that `petuum convert --columns` wrote, saw another file; {REMEDY}"
             ));
         }
         let Ok((header, _)) = Header::read_from_prefix(bytes) else {

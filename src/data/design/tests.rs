@@ -35,6 +35,9 @@ fn examples(rows: usize, every: usize, ones: bool) -> Examples {
 }
 
 fn as_dense(mut examples: Examples) -> Examples {
+    if matches!(examples.features, Features::Dense { .. }) {
+        return examples;
+    }
     let width = examples.features.width();
     let mut values = vec![0.0; examples.rows() * width];
     for row in 0..examples.rows() {
@@ -152,6 +155,121 @@ fn a_design_holds_the_columns_of_its_rows() {
     }
 }
 
+/// Files in every format, of enough examples for several runs and pieces.
+fn files(folder: &Path, ones: bool) -> Vec<(PathBuf, ExamplesOptions)> {
+    let (rows, width) = (1500usize, 9usize);
+    let value = |row: usize, column: usize| match (row * 31 + column * 17) % 23 {
+        0 | 1 if ones => 1,
+        n @ 0..4 if !ones => n as i32 - 2,
+        _ => 0,
+    };
+    let [mut svm, mut csv, mut coordinates, mut array] = [const { String::new() }; 4];
+    let mut entries = 0;
+    for row in 0..rows {
+        svm += &format!("{}", row % 3);
+        csv += &format!("{}", row % 3);
+        for column in 0..width {
+            let value = value(row, column);
+            csv += &format!(",{value}");
+            if value != 0 {
+                svm += &format!(" {}:{value}", column + 1);
+                // From the last row up, a part of each entry twice.
+                let row = rows - row;
+                entries += 1;
+                coordinates += &format!("{row} {} {value}\n", column + 1);
+                if row % 100 == 7 {
+                    entries += 1;
+                    coordinates += &format!("{row} {} {value}\n", column + 1);
+                }
+            }
+        }
+        svm += "\n";
+        csv += "\n";
+    }
+    for column in 0..width {
+        (0..rows).for_each(|row| array += &format!("{}\n", value(row, column) * 2 + 1));
+    }
+    let market = "%%MatrixMarket matrix";
+    let names = folder.join("names");
+    fs::write(
+        &names,
+        (0..width).map(|n| format!("n{n}\n")).collect::<String>(),
+    )
+    .unwrap();
+    let with_names = ExamplesOptions {
+        names: Some(names),
+        ..ExamplesOptions::default()
+    };
+    let texts = [
+        ("a.svm", svm, with_names),
+        ("a.csv", csv, ExamplesOptions::default()),
+        (
+            "c.mtx",
+            format!("{market} coordinate integer general\n{rows} {width} {entries}\n{coordinates}"),
+            ExamplesOptions::default(),
+        ),
+        (
+            "d.mtx",
+            format!("{market} array real general\n{rows} {width}\n{array}"),
+            ExamplesOptions::default(),
+        ),
+    ];
+    let put = |(name, text, options): (&str, String, ExamplesOptions)| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        (
+            path,
+            ExamplesOptions {
+                piece_bytes: 4000,
+                threads: 2,
+                ..options
+            },
+        )
+    };
+    texts.into_iter().map(put).collect()
+}
+
+#[test]
+fn a_converted_file_is_the_design_of_its_examples() {
+    for ones in [false, true] {
+        let home = tempfile::tempdir().unwrap();
+        let out = home.path().join("design");
+        for (path, options) in files(home.path(), ones) {
+            // The same file twice: examples of several files.
+            let paths = [path.clone(), path.clone()];
+            let examples = load_examples(&paths, &options).unwrap();
+            let wanted = columns(&examples);
+            let design = Design::of(examples, 2).unwrap();
+            for memory in [0, 40_000, 1 << 20] {
+                let converted = convert_examples(&paths, &options, &out, memory).unwrap();
+                assert_eq!((converted.rows, converted.columns), (3000, 9));
+                let opened = Design::open(&out, 2).unwrap();
+                check(&opened, &wanted);
+                assert_eq!(opened.is_dense(), design.is_dense(), "{}", path.display());
+                assert_eq!(opened.targets(), design.targets());
+                assert_eq!(opened.name(8), design.name(8));
+                assert_eq!(opened.first_index(), design.first_index());
+                let values = |design: &Design| {
+                    matches!(design.column(0), ColumnRef::Sparse { values: None, .. })
+                };
+                assert_eq!(values(&opened), values(&design), "{}", path.display());
+            }
+        }
+        assert_eq!(
+            fs::read_dir(home.path()).unwrap().count(),
+            6,
+            "no rubbish beside"
+        );
+        let last = home.path().join("d.mtx");
+        fs::write(&last, "%%MatrixMarket matrix array real general\n1 1\n5\n").unwrap();
+        let stale = Design::open(&out, 1).unwrap_err().to_string();
+        assert!(
+            stale.contains("make the cache again") || stale.contains("convert"),
+            "{stale}"
+        );
+    }
+}
+
 #[test]
 fn a_damaged_design_is_refused_wherever_it_is_damaged() {
     let home = tempfile::tempdir().unwrap();
@@ -169,7 +287,10 @@ fn a_damaged_design_is_refused_wherever_it_is_damaged() {
     for length in [1, 8, 100, 256, good.len() - 1] {
         fs::write(&path, &good[..length]).unwrap();
         let error = Design::open(&path, 1).unwrap_err();
-        assert!(error.to_string().contains("petuum convert"), "{error}");
+        assert!(
+            error.to_string().contains("petuum convert --columns"),
+            "{error}"
+        );
     }
     fs::write(&path, &good).unwrap();
     Design::open(&path, 1).unwrap();

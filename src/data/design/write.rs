@@ -94,6 +94,11 @@ impl DesignWriter {
         self.columns
     }
 
+    /// Stored values so far.
+    pub fn values(&self) -> u64 {
+        self.values
+    }
+
     /// Adds a column by the values of all rows; of a sparse design only those that are not 0 are
     /// stored.
     ///

@@ -9,6 +9,7 @@
 //! | `columns.rs` | which column of dense data is what |
 //! | `targets.rs` | numbers or classes to predict |
 //! | `vector.rs` | files with one thing per example: targets, weights |
+//! | `spill.rs` | from rows to columns on disk |
 //! | `gather.rs` | the examples of several files, put together |
 //! | `read.rs` | what each format adds to them |
 //! | `load.rs` | from the user's paths to examples |
@@ -24,6 +25,7 @@ mod npy;
 mod idx;
 mod format;
 mod vector;
+mod spill;
 mod gather;
 mod load;
 mod read;
@@ -36,7 +38,9 @@ use std::path::{Path, PathBuf};
 pub use columns::{ColumnName, TargetColumn};
 pub(super) use format::DESIGN_MAGIC;
 pub use format::ExamplesFormat;
+pub(super) use load::spill_examples;
 pub use load::{load_examples, load_examples_bytes};
+pub(super) use spill::Spill;
 pub use targets::{Classes, Targets, UNKNOWN_CLASS};
 
 use super::fingerprint::SourceFile;

@@ -32,6 +32,7 @@
 //! | `working_set.rs`, `products.rs` | the problem on few columns, and their Gram matrix |
 //! | `direct.rs` | the same without such a matrix |
 //! | `save.rs` | the model |
+//! | `predict.rs` | predictions of a saved model |
 //! | `generate.rs` | examples with planted coefficients |
 //! | `correlations.rs` | how much two columns say the same |
 //! | `checkpoint.rs` | what a run goes on from |
@@ -46,6 +47,7 @@ mod load;
 mod messages;
 mod options;
 mod part;
+pub mod predict;
 mod problem;
 mod products;
 mod save;

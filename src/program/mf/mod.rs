@@ -33,6 +33,7 @@
 //! | `sums.rs` | the objective |
 //! | `checkpoint.rs` | what a run goes on from |
 //! | `save.rs` | the model |
+//! | `predict.rs` | what a saved model says |
 //! | `generate.rs` | ratings with a planted low rank |
 
 mod block;
@@ -41,6 +42,7 @@ pub mod generate;
 mod load;
 mod options;
 mod part;
+pub mod predict;
 mod ratings;
 mod save;
 mod sums;
