@@ -656,7 +656,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__lasso)
-            opts="-o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --lambda --lambda-ratio --l1-ratio --loss --path --folds --choose --standardize --no-intercept --schedule --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --lambda --lambda-ratio --l1-ratio --loss --path --folds --choose --standardize --no-intercept --schedule --correlation-threshold --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -728,6 +728,10 @@ _petuum() {
                     ;;
                 --schedule)
                     COMPREPLY=($(compgen -W "priority cyclic random" -- "${cur}"))
+                    return 0
+                    ;;
+                --correlation-threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --workers)

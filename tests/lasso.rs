@@ -1,8 +1,9 @@
 //! `petuum lasso` as a user runs it: what scikit-learn finds on the same data (values of
 //! benches/lasso_reference.py), several processes, the saved model.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -162,7 +163,7 @@ fn scikit_learn_finds_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let name = case["name"].as_str().unwrap();
         let Some(mut arguments) = arguments(case, folder.path()) else {
-            eprintln!("skipped: no {}", case["file"]);
+            let _ = writeln!(std::io::stderr(), "skipped: no {}", case["file"]);
             continue;
         };
         let model = path(folder.path(), "model");

@@ -128,6 +128,8 @@ pub struct State {
 const SWEEPS_MAX: usize = 400;
 /// Most coefficients that a Newton step solves for.
 const NEWTON_MAX: usize = 3000;
+/// No sweep follows one that changed no product by more than this part of λ₁.
+const STILL: f64 = 1e-9;
 /// Sweeps over the coefficients that are not 0 after each sweep over all.
 const INNER_SWEEPS: usize = 8;
 
@@ -137,12 +139,8 @@ pub struct Solver {
     simd: Simd,
     cholesky: Cholesky,
     active: Vec<usize>,
-    /// What the steps cost, in multiplications.
-    pub work: u64,
-    /// Newton steps so far.
-    pub newton_steps: u64,
-    /// Sweeps so far.
-    pub sweeps: u64,
+    /// The rows and columns of the active coefficients.
+    part: Vec<f32>,
 }
 
 impl Solver {
@@ -154,11 +152,10 @@ impl Solver {
         for _ in 0..SWEEPS_MAX {
             self.sweep_all(gram, penalty, state);
             let before = self.active.len();
-            for _ in 0..INNER_SWEEPS {
-                self.sweep_active(gram, penalty, state);
-            }
+            self.sweep_active(gram, penalty, state);
             self.active.retain(|at| state.b[*at] != 0.0);
-            let settled = self.active.len() == before && self.active.len() <= NEWTON_MAX;
+            // While some still become 0 a sweep is worth more than a Newton step.
+            let settled = self.active.len() == before && before <= NEWTON_MAX;
             if settled || self.active.len() <= 64 {
                 self.newton(gram, penalty, state);
             }
@@ -186,12 +183,10 @@ impl Solver {
             state.squares += change * (q * change - 2.0 * state.gradient[at]);
             state.b[at] = new;
             self.simd.add(&mut state.gradient, -change, row);
-            self.work += row.len() as u64;
         }
     }
 
     fn sweep_all(&mut self, gram: &Gram, penalty: Penalty, state: &mut State) {
-        self.sweeps += 1;
         self.active.clear();
         for at in 0..gram.len() {
             if state.b[at] != 0.0 || state.gradient[at].abs() > penalty.l1 {
@@ -203,13 +198,43 @@ impl Solver {
         }
     }
 
+    /// Sweeps over the coefficients that are not 0, on their own part of the matrix.
     fn sweep_active(&mut self, gram: &Gram, penalty: Penalty, state: &mut State) {
-        self.sweeps += 1;
-        let active = std::mem::take(&mut self.active);
-        for at in &active {
-            self.step(*at, gram, penalty, state);
+        let size = self.active.len();
+        let mut part = std::mem::take(&mut self.part);
+        part.clear();
+        for at in &self.active {
+            let row = gram.row(*at);
+            part.extend(self.active.iter().map(|other| row[*other]));
         }
-        self.active = active;
+        let mut b: Vec<f64> = self.active.iter().map(|at| state.b[*at]).collect();
+        let mut gradient: Vec<f64> = self.active.iter().map(|at| state.gradient[*at]).collect();
+        for _ in 0..INNER_SWEEPS {
+            let mut most = 0.0f64;
+            for at in 0..size {
+                let row = &part[at * size..][..size];
+                let (q, old) = (f64::from(row[at]), b[at]);
+                let new = penalty.minimiser(q, gradient[at] + q * old);
+                let change = new - old;
+                if change != 0.0 {
+                    state.squares += change * (q * change - 2.0 * gradient[at]);
+                    b[at] = new;
+                    most = most.max(change.abs() * q);
+                    self.simd.add(&mut gradient, -change, row);
+                }
+            }
+            if most <= STILL * penalty.l1 {
+                break;
+            }
+        }
+        for (place, at) in self.active.iter().enumerate() {
+            let change = b[place] - state.b[*at];
+            if change != 0.0 {
+                state.b[*at] = b[place];
+                self.simd.add(&mut state.gradient, -change, gram.row(*at));
+            }
+        }
+        self.part = part;
     }
 
     /// Solves for the coefficients that are not 0, with their signs as they are.
@@ -218,8 +243,6 @@ impl Solver {
         if size == 0 {
             return;
         }
-        self.newton_steps += 1;
-        self.work += (size * size * size / 6) as u64;
         let active = &self.active;
         let l2 = penalty.l2 as f32;
         self.cholesky.factor(size, self.simd, |i, to| {
@@ -262,7 +285,6 @@ impl Solver {
         for (at, step) in self.active.iter().zip(step) {
             self.simd.add(&mut change, *step, gram.row(*at));
         }
-        self.work += (step.len() * gram.len()) as u64;
         let (mut linear, mut curved, mut charged) = (0.0, 0.0, 0.0);
         for (at, step) in self.active.iter().zip(step) {
             let b = state.b[*at];

@@ -9,12 +9,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::messages::{Candidate, Change, Found, Plan};
-use super::options::{Loss, Options};
+use super::correlations::Correlations;
+use super::options::{Loss, Options, Schedule};
 use super::part::Data;
 use super::problem::Problem;
 use super::working_set::{Bounds, WorkingSet};
 use crate::engine::Objective;
 use crate::math::quadratic::Penalty;
+use crate::math::rng::Rng;
+use crate::scheduler::dependency::Dependency;
 
 /// Candidates that every worker tells in the first clock, and columns of the first working set.
 pub(super) const FIRST: u32 = 256;
@@ -27,6 +30,11 @@ const JOIN_MIN: usize = 64;
 const ROUNDING: f64 = 1e-9;
 /// Rounds without a smaller gap until it is taken for rounding.
 const STUCK: u32 = 4;
+
+/// Candidates for each column that may join.
+const CANDIDATES: usize = 2;
+/// Stream of [`Rng`].
+const OF_SCHEDULE: u64 = 2;
 
 /// The solution for one λ.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,33 +58,40 @@ struct Known {
 
 /// Rank 0's state.
 pub(super) struct Leader {
-    options: Options,
-    data: Arc<Data>,
-    threads: usize,
-    ranks: u32,
-    tolerance: f64,
+    pub(super) options: Options,
+    pub(super) data: Arc<Data>,
+    pub(super) threads: usize,
+    pub(super) ranks: u32,
+    pub(super) tolerance: f64,
     /// All λ; known after the first clock.
-    grid: Vec<f64>,
-    fold: u32,
+    pub(super) grid: Vec<f64>,
+    pub(super) fold: u32,
     /// Which λ of the grid.
-    at: usize,
-    problems: u64,
-    set: WorkingSet,
+    pub(super) at: usize,
+    pub(super) problems: u64,
+    pub(super) set: WorkingSet,
     /// Objective without any coefficient.
-    null: f64,
+    pub(super) null: f64,
     known: Option<Known>,
     /// What is known is of the clock at hand.
-    learned: bool,
+    pub(super) learned: bool,
     /// The best dual value of this λ.
-    dual: f64,
-    candidates: Vec<Candidate>,
-    least_gap: f64,
-    stuck: u32,
+    pub(super) dual: f64,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) least_gap: f64,
+    pub(super) stuck: u32,
+    /// Keeps columns that say the same from joining together.
+    pub(super) filter: Dependency,
+    /// Where the cyclic schedule goes on.
+    pub(super) next_column: u32,
+    pub(super) seed: u64,
+    /// Working sets so far.
+    pub(super) rounds: u64,
     /// Solutions of the whole data, by λ.
     pub(super) path: Vec<Solution>,
     /// Mean deviance of the samples left out: by fold, then λ.
-    left_out: Vec<Vec<f64>>,
-    done: bool,
+    pub(super) left_out: Vec<Vec<f64>>,
+    pub(super) done: bool,
 }
 
 impl Leader {
@@ -86,6 +101,7 @@ impl Leader {
         threads: usize,
         ranks: u32,
         tolerance: f64,
+        seed: u64,
     ) -> Leader {
         let problem = &data.problems[0];
         let set = WorkingSet::new(problem);
@@ -106,6 +122,10 @@ impl Leader {
             candidates: Vec::new(),
             least_gap: f64::INFINITY,
             stuck: 0,
+            filter: Dependency::new(options.threshold(problem.samples())),
+            next_column: 0,
+            seed,
+            rounds: 0,
             path: Vec::new(),
             left_out: Vec::new(),
             done: false,
@@ -246,18 +266,19 @@ impl Leader {
 
     /// Goes on to the next λ or fold; false if there is none.
     fn advance(&mut self) -> bool {
-        self.at += 1;
+        let is_last = self.at + 1 == self.grid.len();
+        if is_last && self.fold as usize + 1 == self.data.problems.len() {
+            return false;
+        }
         self.problems += 1;
         (self.least_gap, self.stuck) = (f64::INFINITY, 0);
         self.dual = f64::NEG_INFINITY;
-        if self.at < self.grid.len() {
+        if !is_last {
+            self.at += 1;
             return true;
         }
         self.fold += 1;
         self.at = 0;
-        if self.fold as usize >= self.data.problems.len() {
-            return false;
-        }
         self.set = WorkingSet::new(self.problem());
         self.null = self.problem().value(&self.set.fit);
         self.left_out.push(Vec::new());
@@ -309,12 +330,44 @@ impl Leader {
             false => l1 * (1.0 - 0.25 * (known.gap / self.null).min(1.0)),
         };
         let here: BTreeSet<u32> = self.set.slots.iter().map(|slot| slot.column).collect();
-        let joining = self.candidates.iter().filter(|candidate| {
+        let promising = self.candidates.iter().filter(|candidate| {
             f64::from(candidate.product) >= least && !here.contains(&candidate.column)
         });
-        let joining: Vec<u32> = joining.take(most).map(|candidate| candidate.column).collect();
+        let promising: Vec<u32> = promising.map(|candidate| candidate.column).collect();
+        let joining = self.choose(promising, most);
         let problem = &self.data.problems[self.fold as usize];
         self.set.add(&joining, &self.data, problem, self.threads);
+    }
+
+    /// Up to `most` of the columns that promise something, in the order of the schedule.
+    fn choose(&mut self, mut promising: Vec<u32>, most: usize) -> Vec<u32> {
+        self.rounds += 1;
+        match self.options.schedule {
+            Schedule::Priority => {}
+            Schedule::Cyclic => {
+                promising.sort_unstable();
+                let next = promising.partition_point(|column| *column < self.next_column);
+                promising.rotate_left(next);
+            }
+            Schedule::Random => {
+                let mut rng = Rng::stream(self.seed, OF_SCHEDULE, self.rounds, 0);
+                for last in (1..promising.len()).rev() {
+                    promising.swap(last, rng.below(last as u64 + 1) as usize);
+                }
+            }
+        }
+        let again = self.filter.take_refused();
+        let still: BTreeSet<u32> = promising.iter().copied().collect();
+        let mut candidates: Vec<u32> = again.into_iter().filter(|c| still.contains(c)).collect();
+        let first: BTreeSet<u32> = candidates.iter().copied().collect();
+        candidates.extend(promising.iter().filter(|column| !first.contains(column)));
+        candidates.truncate(CANDIDATES * most);
+        let problem = &self.data.problems[self.fold as usize];
+        let correlations = Correlations::new(&self.data, problem, &candidates, self.threads);
+        let mut correlation = |a, b| correlations.of(a, b);
+        let chosen = self.filter.choose(&candidates, &[], most, &mut correlation);
+        self.next_column = chosen.iter().max().map_or(0, |last| last + 1);
+        chosen
     }
 
     /// λ₁ of the λ before this one.
@@ -346,7 +399,10 @@ impl Leader {
             part: known.bounds.part,
             // The gap is that of the λ before.
             radius: if is_new { f64::INFINITY } else { self.radius(known.bounds.gap(), penalty) },
-            wanted: (self.set.nonzeros() as u32).max(FIRST),
+            wanted: match self.options.schedule {
+                Schedule::Priority => (2 * self.set.nonzeros() as u32).max(FIRST),
+                _ => u32::MAX,
+            },
             change,
             held,
         }

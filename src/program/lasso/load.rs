@@ -121,10 +121,11 @@ pub(super) fn load(options: &Options, host: &Host) -> Result<Loaded> {
     let ranges = ranges(&*data.design, world.workers() as usize);
     let parts = world
         .local(host.rank())
-        .map(|worker| Part::new(&data, ranges[worker as usize].clone()))
+        .map(|worker| Part::new(&data, ranges[worker as usize].clone(), worker == 0))
         .collect();
     let tolerance = host.tolerance().unwrap_or(TOLERANCE);
-    let leader = || Leader::new(options, &data, host.threads(), world.ranks(), tolerance);
+    let (threads, ranks, seed) = (host.threads(), world.ranks(), host.seed());
+    let leader = || Leader::new(options, &data, threads, ranks, tolerance, seed);
     Ok(Loaded {
         leader: (host.rank() == 0).then(leader),
         parts,

@@ -24,8 +24,6 @@ pub(super) struct Found {
     pub(super) live: u64,
     /// Columns that were looked at.
     pub(super) touched: u64,
-    /// Columns that can matter at all: not constant, not empty.
-    pub(super) useful: u64,
 }
 
 /// How the fit of all workers changes.
@@ -105,7 +103,7 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 impl Portable for Found {
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend(self.largest.to_le_bytes());
-        for count in [self.live, self.touched, self.useful] {
+        for count in [self.live, self.touched] {
             out.extend(count.to_le_bytes());
         }
         put_count(out, self.candidates.len());
@@ -119,7 +117,7 @@ impl Portable for Found {
     fn decode(bytes: &[u8]) -> Result<Found> {
         let mut bytes = Bytes(bytes);
         let largest = bytes.real()?;
-        let [live, touched, useful] = [bytes.long()?, bytes.long()?, bytes.long()?];
+        let [live, touched] = [bytes.long()?, bytes.long()?];
         let mut candidates = Vec::new();
         for _ in 0..bytes.count(12)? {
             candidates.push(Candidate {
@@ -134,7 +132,6 @@ impl Portable for Found {
             candidates,
             live,
             touched,
-            useful,
         })
     }
 }
@@ -201,5 +198,57 @@ impl Portable for Plan {
             change,
             held,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes<T: Portable>(value: &T) -> Vec<u8> {
+        let mut out = Vec::new();
+        value.encode(&mut out);
+        out
+    }
+
+    fn comes_back<T: Portable + PartialEq + std::fmt::Debug>(value: &T) {
+        let bytes = bytes(value);
+        assert_eq!(&T::decode(&bytes).unwrap(), value);
+        for end in 0..bytes.len() {
+            assert!(T::decode(&bytes[..end]).is_err(), "{end} of {}", bytes.len());
+        }
+        assert!(T::decode(&[&bytes[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn messages_survive_and_what_is_cut_is_refused() {
+        let candidate = Candidate {
+            column: 7,
+            product: 0.25,
+            worth: -3.5,
+        };
+        comes_back(&Found {
+            largest: 1.5,
+            candidates: vec![candidate, Candidate { column: 9, ..candidate }],
+            live: 3,
+            touched: 2,
+        });
+        for change in [
+            Change::Fitted(vec![0.5, -0.5]),
+            Change::Steps(vec![(3, 1.0), (u32::MAX, -2.0)], 0.125),
+        ] {
+            comes_back(&Plan {
+                fold: 1,
+                problem: 12,
+                threshold: 0.1,
+                l1: 0.2,
+                l2: 0.0,
+                part: 0.9,
+                radius: f64::INFINITY,
+                wanted: 256,
+                change,
+                held: vec![1, 2, 3],
+            });
+        }
     }
 }

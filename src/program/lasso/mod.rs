@@ -32,9 +32,14 @@
 //! | `working_set.rs`, `products.rs` | the problem on few columns, and their Gram matrix |
 //! | `direct.rs` | the same without such a matrix |
 //! | `save.rs` | the model |
+//! | `predict.rs` | predictions of a saved model |
 //! | `generate.rs` | examples with planted coefficients |
+//! | `correlations.rs` | how much two columns say the same |
+//! | `checkpoint.rs` | what a run goes on from |
 //! | `messages.rs` | what travels between them |
 
+mod checkpoint;
+mod correlations;
 mod direct;
 pub mod generate;
 mod leader;
@@ -42,10 +47,14 @@ mod load;
 mod messages;
 mod options;
 mod part;
+pub mod predict;
 mod problem;
 mod products;
 mod save;
 mod working_set;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -127,7 +136,7 @@ impl Program for Lasso {
     }
 
     fn push(&self, part: &mut Part, (): (), _worker: &mut Worker) -> Result<()> {
-        part.pass(leader::FIRST)
+        part.pass()
     }
 
     fn partial(&self, part: &mut Part, _worker: &mut Worker) -> Result<Found> {
@@ -164,11 +173,19 @@ impl Program for Lasso {
         }
     }
 
-    fn checkpoint(&self, _part: &Part) -> Vec<Tensor> {
-        Vec::new()
+    fn checkpoint(&self, part: &Part) -> Vec<Tensor> {
+        let mut tensors = part.checkpoint();
+        if part.is_first() {
+            tensors.extend(self.leader().iter().flat_map(Leader::checkpoint));
+        }
+        tensors
     }
 
-    fn restore(&self, _part: &mut Part, _tensors: Vec<Tensor>) -> Result<()> {
-        Ok(())
+    fn restore(&self, part: &mut Part, mut tensors: Vec<Tensor>) -> Result<()> {
+        part.restore(&mut tensors)?;
+        match self.leader().as_mut() {
+            Some(leader) if part.is_first() => leader.restore(&mut tensors),
+            _ => Ok(()),
+        }
     }
 }

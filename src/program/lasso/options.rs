@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use crate::error::{Error, Result};
 use crate::program::examples::ExamplesFlags;
 use crate::program::flag::{above, real, whole};
+use crate::scheduler::dependency;
 
 /// Most λ of a path, most parts of a cross-validation.
 const PATH_MAX: u32 = 10_000;
@@ -62,6 +63,11 @@ pub struct Options {
     /// Which coefficients are worked on first
     #[arg(long, value_enum, default_value_t = Schedule::Priority)]
     pub schedule: Schedule,
+
+    /// Features that are correlated by more than this do not join the working set together
+    /// [default: 0.2, or 6/√n with fewer than 900 samples]
+    #[arg(long, value_name = "C", value_parser = above(0.0))]
+    pub correlation_threshold: Option<f64>,
 }
 
 /// A parser of numbers above 0 and up to 1.
@@ -112,6 +118,13 @@ impl Options {
             )));
         }
         Ok(())
+    }
+
+    /// The correlation from which two features are not worked on together, for so many samples. The
+    /// working set is solved as a whole, so it can bear twice what separate updates can.
+    pub(super) fn threshold(&self, samples: usize) -> f64 {
+        let usual = 2.0 * dependency::threshold(samples);
+        self.correlation_threshold.unwrap_or(usual)
     }
 
     /// True if there are several λ.

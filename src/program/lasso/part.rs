@@ -18,11 +18,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::leader::FIRST;
 use super::messages::{Candidate, Change, Found, Plan};
 use super::problem::{Fit, Problem};
 use crate::error::{Error, Result};
 use crate::math::columns::{Both, ByColumns, Column};
 use crate::math::dense::Simd;
+use crate::snapshot::{Tensor, take};
 
 /// What every worker and rank 0 share.
 pub(super) struct Data {
@@ -99,6 +101,7 @@ impl Shape {
 pub(super) struct Part {
     data: Arc<Data>,
     columns: Range<usize>,
+    is_first: bool,
     simd: Simd,
     fit: Fit,
     pull: Both,
@@ -118,8 +121,10 @@ pub(super) struct Part {
     moved: f64,
     screened: Vec<bool>,
     held: Vec<bool>,
-    plan: Option<Plan>,
-    useful: u64,
+    /// What rank 0 said last: see [`Plan`].
+    wanted: u32,
+    threshold: f64,
+    l1: f64,
     failure: Option<Error>,
     pub(super) found: Found,
 }
@@ -128,10 +133,11 @@ pub(super) struct Part {
 const ROOM: f64 = 1e-6;
 
 impl Part {
-    pub(super) fn new(data: &Arc<Data>, columns: Range<usize>) -> Part {
+    pub(super) fn new(data: &Arc<Data>, columns: Range<usize>, is_first: bool) -> Part {
         let count = columns.len();
         let scales = if data.standardize { count } else { 0 };
         Part {
+            is_first,
             simd: Simd::new(),
             fit: data.problems[0].null().0,
             pull: Both::default(),
@@ -146,8 +152,9 @@ impl Part {
             moved: 0.0,
             screened: vec![false; count],
             held: vec![false; count],
-            plan: None,
-            useful: 0,
+            wanted: FIRST,
+            threshold: 0.0,
+            l1: 0.0,
             failure: None,
             found: Found::default(),
             data: Arc::clone(data),
@@ -155,21 +162,24 @@ impl Part {
         }
     }
 
+    /// True for the part of the first worker of all.
+    pub(super) fn is_first(&self) -> bool {
+        self.is_first
+    }
+
     fn samples(&self) -> &Problem {
         &self.data.problems[self.fold as usize]
     }
 
-    /// Goes through the columns. `wanted` candidates are told if no plan says how many.
+    /// Goes through the columns.
     ///
     /// # Errors
     /// What was wrong with the last plan.
-    pub(super) fn pass(&mut self, wanted: u32) -> Result<()> {
+    pub(super) fn pass(&mut self) -> Result<()> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        let wanted = self.plan.as_ref().map_or(wanted, |plan| plan.wanted) as usize;
-        let threshold = self.plan.as_ref().map_or(0.0, |plan| plan.threshold);
-        let l1 = self.plan.as_ref().map_or(0.0, |plan| plan.l1);
+        let (wanted, threshold, l1) = (self.wanted as usize, self.threshold, self.l1);
         let pull = std::mem::take(&mut self.pull);
         let seen = match std::mem::take(&mut self.anew) {
             true => self.measure(),
@@ -182,7 +192,6 @@ impl Part {
             candidates: best(seen, wanted, |at| f64::from(self.norms[at]), l1),
             live: self.screened.iter().filter(|screened| !**screened).count() as u64,
             touched,
-            useful: self.useful,
         };
         let first = self.columns.start as u32;
         self.found.candidates.iter_mut().for_each(|candidate| candidate.column += first);
@@ -191,11 +200,26 @@ impl Part {
 
     /// The first pass for these samples: shapes and products, in f64.
     fn measure(&mut self) -> Vec<(u32, f32)> {
+        let products = self.shapes();
+        let mut seen = Vec::new();
+        for (at, product) in products.into_iter().enumerate() {
+            self.bounds[at] = product;
+            self.stamps[at] = 0.0;
+            self.screened[at] = self.norms[at] == 0.0;
+            if !self.screened[at] && !self.held[at] {
+                seen.push((at as u32, product));
+            }
+        }
+        self.moved = 0.0;
+        seen
+    }
+
+    /// Computes what these samples make of the columns, and bounds of the products.
+    fn shapes(&mut self) -> Vec<f32> {
         let problem = &self.data.problems[self.fold as usize];
         let (design, fit) = (&self.data.design, &self.fit);
-        let mut seen = Vec::new();
+        let mut products = Vec::with_capacity(self.columns.len());
         self.means.clear();
-        self.useful = 0;
         for at in 0..self.columns.len() {
             self.data.turn_page(self.columns.start + at, &self.columns);
             let column = design.column(self.columns.start + at);
@@ -208,19 +232,9 @@ impl Part {
             if let Some(scale) = self.scales.get_mut(at) {
                 *scale = shape.scale;
             }
-            let product = product.abs() / shape.scale;
-            self.screened[at] = shape.norm == 0.0;
-            self.bounds[at] = above(product);
-            self.stamps[at] = 0.0;
-            if shape.norm > 0.0 {
-                self.useful += 1;
-                if !self.held[at] {
-                    seen.push((at as u32, above(product)));
-                }
-            }
+            products.push(above(product.abs() / shape.scale));
         }
-        self.moved = 0.0;
-        seen
+        products
     }
 
     /// A pass over the columns that could have |product| above `threshold`.
@@ -302,7 +316,7 @@ impl Part {
         }
         self.hold(&plan.held);
         self.change(&plan.change)?;
-        self.plan = Some(plan.clone());
+        (self.wanted, self.threshold, self.l1) = (plan.wanted, plan.threshold, plan.l1);
         Ok(())
     }
 
@@ -355,6 +369,58 @@ impl Part {
         self.moved += self.samples().distance(&fit.pull, &before);
         self.pull.set(fit.pull.iter().copied());
         self.fit = fit;
+        Ok(())
+    }
+}
+
+impl Part {
+    /// What cannot be computed from the data alone.
+    pub(super) fn checkpoint(&self) -> Vec<Tensor> {
+        let count = self.columns.len();
+        let screened: Vec<u8> = self.screened.iter().map(|screened| u8::from(*screened)).collect();
+        let held: Vec<u8> = self.held.iter().map(|held| u8::from(*held)).collect();
+        let counts = [u64::from(self.fold), self.problem, u64::from(self.wanted), u64::from(self.anew)];
+        vec![
+            Tensor::new("part_counts", &[4], &counts),
+            Tensor::new("part_reals", &[3], &[self.moved, self.threshold, self.l1]),
+            Tensor::new("part_fitted", &[self.fit.fitted.len()], &self.fit.fitted),
+            Tensor::new("part_bounds", &[count], &self.bounds),
+            Tensor::new("part_stamps", &[count], &self.stamps),
+            Tensor::new("part_screened", &[count], &screened),
+            Tensor::new("part_held", &[count], &held),
+        ]
+    }
+
+    /// Puts a freshly loaded part back.
+    pub(super) fn restore(&mut self, tensors: &mut Vec<Tensor>) -> Result<()> {
+        let other = || Error::Other("the checkpoint is of other data".into());
+        let counts = take(tensors, "part_counts")?.values::<u64>()?;
+        let reals = take(tensors, "part_reals")?.values::<f64>()?;
+        let ([fold, problem, wanted, anew], [moved, threshold, l1]) = (&counts[..], &reals[..]) else {
+            return Err(other());
+        };
+        if *fold as usize >= self.data.problems.len() {
+            return Err(other());
+        }
+        (self.fold, self.problem, self.wanted) = (*fold as u32, *problem, *wanted as u32);
+        (self.threshold, self.l1) = (*threshold, *l1);
+        self.fit = self.samples().null().0;
+        self.shapes();
+        self.moved = *moved;
+        self.anew = *anew != 0;
+        let fitted = take(tensors, "part_fitted")?.values::<f64>()?;
+        self.bounds = take(tensors, "part_bounds")?.values::<f32>()?;
+        self.stamps = take(tensors, "part_stamps")?.values::<f32>()?;
+        let flags = |values: Vec<u8>| values.into_iter().map(|value| value != 0).collect();
+        self.screened = flags(take(tensors, "part_screened")?.values::<u8>()?);
+        self.held = flags(take(tensors, "part_held")?.values::<u8>()?);
+        let count = self.columns.len();
+        let lengths = [self.bounds.len(), self.stamps.len(), self.screened.len(), self.held.len()];
+        if lengths != [count; 4] || fitted.len() != self.fit.fitted.len() {
+            return Err(other());
+        }
+        self.fit = self.samples().fit(fitted);
+        self.pull.set(self.fit.pull.iter().copied());
         Ok(())
     }
 }

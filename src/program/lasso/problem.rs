@@ -63,6 +63,16 @@ impl Problem {
         (fit, intercept)
     }
 
+    /// What follows from fitted values whose intercept is as good as it can be.
+    pub(super) fn fit(&self, fitted: Vec<f64>) -> Fit {
+        let pull: Vec<f64> = self.residuals(&fitted).collect();
+        Fit {
+            length: self.length(&pull),
+            fitted,
+            pull,
+        }
+    }
+
     /// Moves the intercept to where it is best and computes what follows from the fitted values.
     /// Returns how far the intercept moved.
     pub(super) fn settle(&self, fit: &mut Fit) -> f64 {

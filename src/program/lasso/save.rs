@@ -20,6 +20,7 @@ use super::load::Names;
 use super::options::{Choice, Loss, Options};
 use crate::engine::Host;
 use crate::error::Result;
+use crate::program::predict::quoted;
 use crate::snapshot::{Model, Tensor};
 
 const COEFFICIENTS: &str = "coefficients.csv";
@@ -151,14 +152,6 @@ fn write_coefficients(solution: &Solution, names: &Names, model: &mut Model) -> 
 
 /// Up to so many named features, those with coefficient 0 are told as well.
 const NAMED_MAX: usize = 10_000;
-
-/// A field of csv.
-fn quoted(name: &str) -> String {
-    match name.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", name.replace('"', "\"\"")),
-        false => name.to_owned(),
-    }
-}
 
 fn write_path(leader: &Leader, validation: Option<&Validation>, model: &mut Model) -> Result<()> {
     let path = &leader.path;

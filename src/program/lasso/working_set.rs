@@ -124,6 +124,27 @@ impl WorkingSet {
         }
     }
 
+    /// The set as a checkpoint describes it: columns, their coefficients, the fit.
+    pub(super) fn restored(
+        columns: &[u32],
+        b: Vec<f64>,
+        fit: Fit,
+        intercept: f64,
+        data: &Data,
+        problem: &Problem,
+        threads: usize,
+    ) -> WorkingSet {
+        let mut set = WorkingSet {
+            fit,
+            intercept,
+            ..WorkingSet::default()
+        };
+        set.add(columns, data, problem, threads);
+        set.b = b;
+        set.refresh(data, threads);
+        set
+    }
+
     /// Leaves only columns whose coefficients are not 0, or whose product is at least `least`.
     pub(super) fn shrink(&mut self, least: f64) {
         let stays = |at: &usize| self.b[*at] != 0.0 || self.products[*at].abs() >= least;
