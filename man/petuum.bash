@@ -28,6 +28,9 @@ _petuum() {
             petuum,help)
                 cmd="petuum__subcmd__help"
                 ;;
+            petuum,lasso)
+                cmd="petuum__subcmd__lasso"
+                ;;
             petuum,lda)
                 cmd="petuum__subcmd__lda"
                 ;;
@@ -43,6 +46,9 @@ _petuum() {
             petuum__subcmd__generate,help)
                 cmd="petuum__subcmd__generate__subcmd__help"
                 ;;
+            petuum__subcmd__generate,lasso)
+                cmd="petuum__subcmd__generate__subcmd__lasso"
+                ;;
             petuum__subcmd__generate,lda)
                 cmd="petuum__subcmd__generate__subcmd__lda"
                 ;;
@@ -51,6 +57,9 @@ _petuum() {
                 ;;
             petuum__subcmd__generate__subcmd__help,help)
                 cmd="petuum__subcmd__generate__subcmd__help__subcmd__help"
+                ;;
+            petuum__subcmd__generate__subcmd__help,lasso)
+                cmd="petuum__subcmd__generate__subcmd__help__subcmd__lasso"
                 ;;
             petuum__subcmd__generate__subcmd__help,lda)
                 cmd="petuum__subcmd__generate__subcmd__help__subcmd__lda"
@@ -70,6 +79,9 @@ _petuum() {
             petuum__subcmd__help,help)
                 cmd="petuum__subcmd__help__subcmd__help"
                 ;;
+            petuum__subcmd__help,lasso)
+                cmd="petuum__subcmd__help__subcmd__lasso"
+                ;;
             petuum__subcmd__help,lda)
                 cmd="petuum__subcmd__help__subcmd__lda"
                 ;;
@@ -81,6 +93,9 @@ _petuum() {
                 ;;
             petuum__subcmd__help,predict)
                 cmd="petuum__subcmd__help__subcmd__predict"
+                ;;
+            petuum__subcmd__help__subcmd__generate,lasso)
+                cmd="petuum__subcmd__help__subcmd__generate__subcmd__lasso"
                 ;;
             petuum__subcmd__help__subcmd__generate,lda)
                 cmd="petuum__subcmd__help__subcmd__generate__subcmd__lda"
@@ -95,7 +110,7 @@ _petuum() {
 
     case "${cmd}" in
         petuum)
-            opts="-h -V --help --version lda mf predict convert generate completions man help"
+            opts="-h -V --help --version lasso lda mf predict convert generate completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -197,7 +212,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__generate)
-            opts="-h -V --help --version lda mf help"
+            opts="-h -V --help --version lasso lda mf help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -211,7 +226,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__generate__subcmd__help)
-            opts="lda mf help"
+            opts="lasso lda mf help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -225,6 +240,20 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__generate__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        petuum__subcmd__generate__subcmd__help__subcmd__lasso)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -259,6 +288,72 @@ _petuum() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        petuum__subcmd__generate__subcmd__lasso)
+            opts="-o -q -h -V --output --name --samples --features --planted --design --correlation --block --nonzeros --signal --format --gzip --seed --force --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --samples)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --features)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --planted)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --design)
+                    COMPREPLY=($(compgen -W "independent chain blocks sparse ones" -- "${cur}"))
+                    return 0
+                    ;;
+                --correlation)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --block)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nonzeros)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "design csv libsvm" -- "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -379,7 +474,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__help)
-            opts="lda mf predict convert generate completions man help"
+            opts="lasso lda mf predict convert generate completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -421,8 +516,22 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__help__subcmd__generate)
-            opts="lda mf"
+            opts="lasso lda mf"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        petuum__subcmd__help__subcmd__generate__subcmd__lasso)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -463,6 +572,20 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        petuum__subcmd__help__subcmd__lasso)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -525,6 +648,184 @@ _petuum() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        petuum__subcmd__lasso)
+            opts="-o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --lambda --lambda-ratio --l1-ratio --loss --path --folds --choose --standardize --no-intercept --schedule --correlation-threshold --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-column)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --targets)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --labels)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --weight-column)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --weights)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --drop-columns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --names)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --first-index)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lambda)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lambda-ratio)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --l1-ratio)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --loss)
+                    COMPREPLY=($(compgen -W "squared logistic" -- "${cur}"))
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --folds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --choose)
+                    COMPREPLY=($(compgen -W "min 1se" -- "${cur}"))
+                    return 0
+                    ;;
+                --schedule)
+                    COMPREPLY=($(compgen -W "priority cyclic random" -- "${cur}"))
+                    return 0
+                    ;;
+                --correlation-threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shards)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hosts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rank)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --consistency)
+                    COMPREPLY=($(compgen -W "bsp ssp essp async" -- "${cur}"))
+                    return 0
+                    ;;
+                --staleness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bandwidth)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -W "magnitude age random" -- "${cur}"))
+                    return 0
+                    ;;
+                --wire)
+                    COMPREPLY=($(compgen -W "f32 bf16" -- "${cur}"))
+                    return 0
+                    ;;
+                --clocks-per-pass)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --clocks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --time-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tolerance)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --evaluate-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --records)
+                    COMPREPLY=($(compgen -W "csv jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --checkpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checkpoint-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -26,6 +26,7 @@ end
 
 complete -c petuum -n "__fish_petuum_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_needs_command" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "lasso" -d 'Sparse linear and logistic regression: lasso and elastic net'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "predict" -d 'Use a saved model: predictions for further data, as csv on standard output'
@@ -34,6 +35,63 @@ complete -c petuum -n "__fish_petuum_needs_command" -f -a "generate" -d 'Write s
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "man" -d 'Write the man pages'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l weights -d 'File with the examples\' weights: one a line, or an array' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l drop-columns -d 'Columns of csv that are left out: numbers from 1 or names, with commas between' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l names -d 'File with the features\' names, one a line' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l first-index -d 'The first index in libsvm files, 0 or 1 [default: 0 if it occurs, else 1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l lambda -d 'λ: weight of the penalty' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l lambda-ratio -d 'λ as a part of λ_max, the smallest λ at which all coefficients are 0; of a path, its last [default: 0.1; of a path 0.01, or 0.0001 with more samples than features]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l l1-ratio -d 'α: part of the penalty that is ‖b‖₁; the rest is ½‖b‖²' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l loss -d 'What is lost where a prediction is wrong' -r -f -a "squared\t'Half the squared error'
+logistic\t'Negative log-likelihood of two classes'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l path -d 'Solve for N values of λ, evenly spaced on a logarithmic scale, from λ_max down' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l folds -d 'Choose λ by cross-validation over so many parts of the samples; without --path 100 values are tried' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l choose -d 'Which λ cross-validation chooses for the model' -r -f -a "min\t'That of the least deviance of the samples left out'
+1se\t'The largest λ whose deviance is within one standard error of the least'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l schedule -d 'Which coefficients are worked on first' -r -f -a "priority\t'Those that promise most'
+cyclic\t'In turn'
+random\t'Any'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l correlation-threshold -d 'Features that are correlated by more than this do not join the working set together [default: 0.2, or 6/√n with fewer than 900 samples]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l shards -d 'Parameter-server shards in each process' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l rank -d 'Start only this rank of --hosts; give the same command on every host' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l secret-file -d 'File with the secret that all ranks share' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l connect-timeout -d 'How long to wait for the other hosts at the start' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l consistency -d 'What a read of shared parameters may miss' -r -f -a "bsp\t'Nothing: every clock reads the result of the one before; runs are bit-identical'
+ssp\t'The last S clocks; rows that miss more are fetched'
+essp\t'The last S clocks; changed rows are pushed to their readers at once'
+async\t'Anything: reads never wait'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l staleness -d 'Clocks that a read may miss' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l bandwidth -d 'Megabits a second that each host may send, and may receive' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
+age\t'Those that have waited longest'
+random\t'Any'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l time-limit -d 'Stop after so many seconds of training' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l target -d 'Stop when the objective is at least as good as this' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l seed -d 'Where everything random comes from' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -s o -l output -d 'Save the model in this folder, which must be new or empty' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l records -d 'The form of the records on standard output' -r -f -a "csv\t'Comma-separated values under a header'
+jsonl\t'One JSON object a line, with the same names, and reads counted by their staleness'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l checkpoint-every -d 'Clocks between two checkpoints' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l standardize -d 'Scale features to standard deviation 1 for the penalty; coefficients are told for the features as they are'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l no-intercept -d 'Predict from the features alone'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l format -d 'The documents\' format: docword, lda-c, libsvm, text or cache [default: guessed]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l vocab -d 'File with one word a line, in the order of the word ids' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l stop-words -d 'File with words, one a line, that are left out of plain text' -r -F
@@ -156,11 +214,35 @@ complete -c petuum -n "__fish_petuum_using_subcommand convert" -l columns -d 'Re
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s q -l quiet -d 'No notes on standard error; errors stay'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -s h -l help -d 'Print help'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lda mf help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -s o -l output -d 'Folder for examples.NAME.FORMAT and planted.NAME.csv' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l name -d 'NAME in the files\' names' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l samples -d 'Number of examples' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l features -d 'Number of features' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l planted -d 'Number of features with a planted coefficient' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l design -d 'What the features are like' -r -f -a "independent\t'Dense and independent'
+chain\t'Dense, each correlated with the one before'
+blocks\t'Dense, correlated within blocks'
+sparse\t'Sparse, with values of tf-idf'
+ones\t'Sparse, every value that is not 0 is 1'"
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l correlation -d 'Correlation of neighbours in a chain, or of all features in a block' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l block -d 'Features in a block' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l nonzeros -d 'Examples in which a sparse feature is, on average' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l signal -d 'Variance that the features explain, over variance that they do not' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l format -d 'The form of the examples: design is written feature by feature, in little memory' -r -f -a "design\t'The binary form that petuum maps'
+csv\t'Text, target first, with a header'
+libsvm\t'Text, index:value'"
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l seed -d 'Everything random comes from it' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l gzip -d 'Write gzip instead of plain text'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l force -d 'Replace files that are there'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -s q -l quiet -d 'No notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s o -l output -d 'Folder for docword.NAME.txt.gz, vocab.NAME.txt and planted.NAME.txt' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l name -d 'NAME in the files\' names' -r
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l documents -d 'Number of documents' -r
@@ -188,6 +270,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s q -l quiet -d 'No notes on standard error; errors stay'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -195,13 +278,15 @@ complete -c petuum -n "__fish_petuum_using_subcommand completions" -s h -l help 
 complete -c petuum -n "__fish_petuum_using_subcommand completions" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "predict" -d 'Use a saved model: predictions for further data, as csv on standard output'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "convert" -d 'Turn data into a binary file that later runs map into memory'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "man" -d 'Write the man pages'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lda mf predict convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "lasso" -d 'Sparse linear and logistic regression: lasso and elastic net'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "predict" -d 'Use a saved model: predictions for further data, as csv on standard output'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "convert" -d 'Turn data into a binary file that later runs map into memory'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "man" -d 'Write the man pages'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
