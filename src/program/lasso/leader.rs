@@ -31,6 +31,8 @@ const ROUNDING: f64 = 1e-9;
 /// Rounds without a smaller gap until it is taken for rounding.
 const STUCK: u32 = 4;
 
+/// If more columns may join at a time, their correlations would take longer than they save.
+const FILTERED_MAX: usize = 1024;
 /// Candidates for each column that may join.
 const CANDIDATES: usize = 2;
 /// Stream of [`Rng`].
@@ -355,6 +357,11 @@ impl Leader {
                     promising.swap(last, rng.below(last as u64 + 1) as usize);
                 }
             }
+        }
+        if most > FILTERED_MAX {
+            promising.truncate(most);
+            self.next_column = promising.iter().max().map_or(0, |last| last + 1);
+            return promising;
         }
         let again = self.filter.take_refused();
         let still: BTreeSet<u32> = promising.iter().copied().collect();
