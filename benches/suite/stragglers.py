@@ -16,7 +16,7 @@ from pathlib import Path
 import picture
 import ranks
 
-RANKS, SHARE, CLOCKS = 8, 0.125, 30
+RANKS, SHARE, CLOCKS = 8, 0.125, 20
 STALENESS = [0, 1, 3, 10]
 RUNS = [(kind, how, s) for kind in ("none", "transient", "constant") for how in ("ssp", "essp") for s in STALENESS
         if kind == "transient" or (how == "ssp" and s in (0, 3))]
