@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use crate::math::ftree::FTree;
 use crate::math::rng::Rng;
 
-/// The floor, as a part of the mean worth.
-const FLOOR: f64 = 0.01;
+/// The floor, as a part of the mean worth. STRADS has a hundredth, and then needs sweeps over all in
+/// between; with a quarter every variable comes by often enough without.
+const FLOOR: f64 = 0.25;
 /// Least floor, so that all are drawn alike while nothing is worth anything.
 const LEAST: f64 = 1e-300;
 /// Draws for each variable that is asked for, before taking what there is.
