@@ -82,10 +82,11 @@ mod tests {
                 seen[variable as usize] += 1;
             }
         }
-        assert!(seen[0] > 9000 && seen[1] > 9000, "{seen:?}");
-        // A hundredth of the draws falls on any variable alike.
+        assert!(seen[0] > 7500 && seen[1] > 7500, "{seen:?}");
+        // A fifth of the draws falls on any variable alike.
+        let rare = &seen[2..];
         assert!(
-            seen[2..].iter().all(|times| (5..60).contains(times)),
+            rare.iter().all(|times| (250..600).contains(times)),
             "{seen:?}"
         );
     }
