@@ -234,7 +234,7 @@ def times(out, only):
     write_csv(out / "lasso-time.csv", ["problem", "lambda_ratio", "who", "seconds_to_1e-4", "seconds_to_1e-6"], rows)
 
 
-COLOURS = {"priority, filter": "#1b7837", "priority alone": "#d73027", "shotgun": "#4575b4", "cyclic": "#fdae61"}
+COLOURS = {"priority+filter": "#1b7837", "priority alone": "#d73027", "shotgun": "#4575b4", "cyclic": "#fdae61"}
 
 
 def picture(rows, path):

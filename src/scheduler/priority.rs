@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use crate::math::ftree::FTree;
 use crate::math::rng::Rng;
 
-/// The floor, as a part of the mean worth.
-const FLOOR: f64 = 0.01;
+/// The floor, as a part of the mean worth. STRADS has a hundredth, and then needs sweeps over all in
+/// between; with a quarter every variable comes by often enough without.
+const FLOOR: f64 = 0.25;
 /// Least floor, so that all are drawn alike while nothing is worth anything.
 const LEAST: f64 = 1e-300;
 /// Draws for each variable that is asked for, before taking what there is.
@@ -81,10 +82,11 @@ mod tests {
                 seen[variable as usize] += 1;
             }
         }
-        assert!(seen[0] > 9000 && seen[1] > 9000, "{seen:?}");
-        // A hundredth of the draws falls on any variable alike.
+        assert!(seen[0] > 7500 && seen[1] > 7500, "{seen:?}");
+        // A fifth of the draws falls on any variable alike.
+        let rare = &seen[2..];
         assert!(
-            seen[2..].iter().all(|times| (5..60).contains(times)),
+            rare.iter().all(|times| (250..600).contains(times)),
             "{seen:?}"
         );
     }
