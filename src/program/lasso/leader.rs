@@ -30,6 +30,10 @@ const JOIN_MIN: usize = 64;
 const ROUNDING: f64 = 1e-9;
 /// Rounds without a smaller gap until it is taken for rounding.
 const STUCK: u32 = 4;
+/// Rounds without a smaller gap until a λ is left as it is, with the gap that it has.
+const GIVEN_UP: u32 = 200;
+/// A null objective below this part of the squared targets is rounding.
+const TRIVIAL: f64 = 1e-24;
 
 /// If more columns may join at a time, their correlations would take longer than they save.
 const FILTERED_MAX: usize = 1024;
@@ -249,7 +253,16 @@ impl Leader {
     }
 
     fn is_solved(&self, gap: f64) -> bool {
-        gap <= self.target() || self.stuck >= STUCK && gap <= ROUNDING * self.null
+        let rounding = self.stuck >= STUCK && gap <= ROUNDING * self.null;
+        gap <= self.target() || rounding || self.stuck >= GIVEN_UP || self.is_trivial()
+    }
+
+    /// True if the intercept alone explains everything but rounding.
+    fn is_trivial(&self) -> bool {
+        let problem = self.problem();
+        let pairs = problem.targets.iter().zip(&problem.weights);
+        let squares: f64 = pairs.map(|(target, weight)| weight * target * target).sum();
+        self.null <= TRIVIAL * squares
     }
 
     /// Keeps the solution of a λ.
