@@ -94,7 +94,7 @@ impl Problem {
     fn residuals<'a>(&'a self, fitted: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         let samples = self.targets.iter().zip(&self.weights).zip(fitted);
         samples.map(|((target, weight), fitted)| match self.loss {
-            Loss::Squared => weight * (target - fitted),
+            Loss::Squared => weight * above_rounding(target - fitted, *target),
             Loss::Logistic => weight * (target - probability(*fitted)),
         })
     }
@@ -223,6 +223,15 @@ fn softplus(z: f64) -> f64 {
 }
 
 /// −q ln q − (1 − q) ln(1 − q).
+/// A residual, or 0 where it is nothing but the rounding of a prediction of `target`: features would
+/// be found that explain it.
+fn above_rounding(residual: f64, target: f64) -> f64 {
+    match residual.abs() > 4.0 * f64::EPSILON * target.abs() {
+        true => residual,
+        false => 0.0,
+    }
+}
+
 fn entropy(q: f64) -> f64 {
     let part = |q: f64| if q > 0.0 { -q * q.ln() } else { 0.0 };
     part(q) + part(1.0 - q)
