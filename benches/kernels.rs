@@ -1,6 +1,7 @@
 //! Micro-benchmarks: `cargo bench [-- NAME]`. Without `--bench`, as under `cargo test --benches`,
 //! each one runs at a small size, so that none can rot.
 
+mod dense;
 mod parse;
 mod ps;
 mod server;
@@ -16,7 +17,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let small = !arguments.iter().any(|argument| argument == "--bench");
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let benches: [Bench; 4] = [
+    let benches: [Bench; 5] = [
+        ("dense", dense::run),
         ("parse", parse::run),
         ("ps", ps::run),
         ("server", server::run),
