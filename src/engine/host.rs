@@ -22,6 +22,7 @@ pub struct Host<'a> {
     seed: u64,
     threads: usize,
     clocks_per_pass: u64,
+    clocks: Option<u64>,
     next_gather: &'a Cell<u64>,
 }
 
@@ -40,6 +41,7 @@ impl<'a> Host<'a> {
             seed: settings.seed,
             threads,
             clocks_per_pass,
+            clocks: settings.clocks,
             next_gather,
         }
     }
@@ -67,6 +69,11 @@ impl<'a> Host<'a> {
     /// Clock boundaries in one pass over the data.
     pub fn clocks_per_pass(&self) -> u64 {
         self.clocks_per_pass
+    }
+
+    /// Clocks after which the run ends if nothing ends it earlier.
+    pub fn clocks(&self) -> Option<u64> {
+        self.clocks
     }
 
     /// The share of the data that this rank reads.

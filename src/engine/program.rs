@@ -23,7 +23,7 @@ use crate::engine::{Host, Worker};
 use crate::error::Result;
 use crate::ps::{TableSpec, World};
 use crate::snapshot::{Model, Tensor};
-use crate::wire::message::{Clock, Portable, WorkerId};
+use crate::wire::message::{Clock, Portable, TableId, WorkerId};
 
 /// The value and the program's own columns of one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,17 @@ pub trait Program: Send + Sync + 'static {
 
     /// Reads this rank's share of the data and deals it out: one part per local worker, in order.
     fn load(&mut self, host: &Host) -> Result<Vec<Self::Part>>;
+
+    /// The first values of a row of a dense shared table of 32-bit floats, from what `load` or
+    /// `restore` and `rebuild` made; the same on every rank. By default: zeros.
+    fn initial<'a>(
+        &self,
+        _parts: &'a [Self::Part],
+        _table: TableId,
+        _row: u64,
+    ) -> Option<&'a [f32]> {
+        None
+    }
 
     /// What `worker` computes in `clock`, in order. By default: everything, as one task.
     fn schedule(&self, _clock: Clock, _worker: WorkerId, _world: &World) -> Vec<Self::Task> {
@@ -105,6 +116,12 @@ pub trait Program: Send + Sync + 'static {
     /// Writes the model. Called on every rank with its own parts; what other ranks hold comes
     /// through [`Host::gather`]. Only rank 0 has a `model`, and only if one is wanted.
     fn save(&self, parts: Vec<Self::Part>, host: &Host, model: Option<&mut Model>) -> Result<()>;
+
+    /// Before `checkpoint`: brings into the part what it needs of the tables. Every worker does so
+    /// after the same clock.
+    fn collect(&self, _part: &mut Self::Part, _worker: &mut Worker) -> Result<()> {
+        Ok(())
+    }
 
     /// What a worker must write down at a clock boundary to go on from there; the rest is rebuilt
     /// by `load`, `restore` and the first clock.

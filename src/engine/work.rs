@@ -40,6 +40,7 @@ pub(super) fn work<P: Program>(
         {
             // Only now, not at the end of the clock: what `pull` made of it belongs to the state.
             worker.off_clock(|worker| {
+                program.collect(part, worker)?;
                 checkpoints.add(link, worker.id(), clock - 1, program.checkpoint(part))
             })?;
         }

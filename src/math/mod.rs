@@ -7,6 +7,7 @@
 //! | [`special`] | ln Γ, ψ, and compensated sums |
 //! | [`ftree`] | a discrete distribution whose weights change: draw and change in O(log n) |
 //! | [`factors`] | rows of factors, and the inner loops of matrix factorisation |
+//! | [`activation`] | what units of a neural network do with their sums, and e^x |
 //! | [`dense`] | products of dense matrices, as layers of units need them |
 //! | [`varint`] | unsigned integers in as few bytes as they need |
 
@@ -15,5 +16,6 @@ pub mod rng;
 pub mod special;
 pub mod ftree;
 pub mod factors;
+pub mod activation;
 pub mod dense;
 pub mod varint;

@@ -224,6 +224,16 @@ impl Node {
         }
     }
 
+    /// True if changes become visible at clocks alone.
+    pub fn in_lockstep(&self) -> bool {
+        self.bound.lockstep()
+    }
+
+    /// True if a row of a shared table lives on this rank.
+    pub fn is_home(&self, row: u64) -> bool {
+        self.is_local(row)
+    }
+
     /// Sets home rows to the given values; rows that are not mentioned keep theirs. Before any
     /// client reads.
     ///
