@@ -18,6 +18,7 @@
 //! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
 //! | `load` | from the user's paths to a corpus |
 //! | `ids`, `ratings` | names of users and items; who rated what |
+//! | `examples` | features and targets |
 //!
 //! The files up to `field` know nothing of documents; readers of other data stand on them too.
 
@@ -45,9 +46,14 @@ mod cache_write;
 mod load;
 mod ids;
 mod ratings;
+mod examples;
 
 pub use cache_write::write_cache;
 pub use corpus::{Corpus, Tally, Totals};
+pub use examples::{
+    Classes, ColumnName, Examples, ExamplesFormat, ExamplesOptions, Features, TargetColumn,
+    Targets, UNKNOWN_CLASS, load_examples, load_examples_bytes,
+};
 pub use format::Format;
 pub use ids::{Ids, NO_ROW};
 pub use load::{CorpusOptions, load_corpus, load_corpus_bytes};

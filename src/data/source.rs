@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 /// Bytes at the start of a file by which its format is guessed and in which a header must end.
 pub(super) const HEAD_BYTES: usize = 64 << 10;
 
+/// Most bytes at the start of a file that are looked at because its lines are long.
+const LONGEST_HEAD_BYTES: usize = 256 << 20;
+
 /// What standard input is called in error messages.
 const STANDARD_INPUT: &str = "-";
 
@@ -196,15 +199,35 @@ impl Source {
     /// # Errors
     /// Status 65 if it cannot be unpacked.
     pub(super) fn head(&mut self) -> Result<Vec<u8>> {
+        self.head_of(HEAD_BYTES)
+    }
+
+    /// The first bytes of the text, as many as make `is_short` false or all there are, at most 256
+    /// MiB.
+    ///
+    /// # Errors
+    /// Status 65 if they cannot be unpacked.
+    pub(super) fn head_while(&mut self, is_short: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
+        let mut bytes = HEAD_BYTES;
+        loop {
+            let head = self.head_of(bytes)?;
+            if head.len() < bytes || bytes >= LONGEST_HEAD_BYTES || !is_short(&head) {
+                return Ok(head);
+            }
+            bytes *= 4;
+        }
+    }
+
+    fn head_of(&mut self, bytes: usize) -> Result<Vec<u8>> {
         let (path, chunk_bytes) = (&self.path, self.chunk_bytes);
-        let clip = |bytes: &[u8]| bytes[..bytes.len().min(HEAD_BYTES)].to_vec();
+        let clip = |head: &[u8]| head[..head.len().min(bytes)].to_vec();
         match &mut self.origin {
             Origin::Region(region, Compression::None) => Ok(clip(region.as_ref())),
             Origin::Region(region, compression) => {
                 let mut stream = unpack(path, region, *compression, chunk_bytes);
-                Ok(clip(stream.head(HEAD_BYTES)?))
+                Ok(clip(stream.head(bytes)?))
             }
-            Origin::Pipe(Some(stream)) => Ok(clip(stream.head(HEAD_BYTES)?)),
+            Origin::Pipe(Some(stream)) => Ok(clip(stream.head(bytes)?)),
             Origin::Pipe(None) => Ok(Vec::new()),
         }
     }

@@ -155,6 +155,16 @@ impl Stream {
         Ok(&self.pending)
     }
 
+    /// The next `bytes` of something that has no lines, fewer if it ends.
+    ///
+    /// # Errors
+    /// Status 65 if they cannot be unpacked.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<Vec<u8>> {
+        self.fill(bytes)?;
+        let rest = self.pending.split_off(bytes.min(self.pending.len()));
+        Ok(std::mem::replace(&mut self.pending, rest))
+    }
+
     /// The next lines, about a chunk of them; `None` after the last.
     ///
     /// # Errors

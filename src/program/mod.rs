@@ -10,6 +10,7 @@
 //! `ABOUT`, `Options` and `pub fn run(options: Options, notes: &Notes) -> Result<()>`.
 
 pub mod corpus;
+pub mod examples;
 pub mod flag;
 
 use clap::{ArgMatches, Command};

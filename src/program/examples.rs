@@ -1,0 +1,86 @@
+//! The flags of every command that reads examples.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::flag::whole;
+use crate::data::{ColumnName, ExamplesFormat, ExamplesOptions, TargetColumn};
+
+/// Which examples, and how to read them.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ExamplesFlags {
+    /// Examples: files, folders (their files in name order), or - for standard input
+    ///
+    /// Files that end in .gz or .zst are read as they are.
+    pub data: Vec<PathBuf>,
+
+    /// The examples' format: libsvm, csv, matrix-market, npy or idx [default: guessed]
+    #[arg(long)]
+    pub format: Option<ExamplesFormat>,
+
+    /// The column of the target in csv: first, last, none, its number from 1 or its name
+    ///
+    /// [default: first; none with --targets] Arrays of NumPy have a target column only if it is
+    /// given.
+    #[arg(long, value_name = "COLUMN")]
+    pub target_column: Option<TargetColumn>,
+
+    /// File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)
+    ///
+    /// The labels of idx images are found beside them by the usual name (train-labels-idx1-ubyte for
+    /// train-images-idx3-ubyte).
+    #[arg(long, visible_alias = "labels", value_name = "FILE")]
+    pub targets: Option<PathBuf>,
+
+    /// The column of csv that holds the examples' weights: its number from 1 or its name
+    #[arg(long, value_name = "COLUMN")]
+    pub weight_column: Option<ColumnName>,
+
+    /// File with the examples' weights: one a line, or an array
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+
+    /// Columns of csv that are left out: numbers from 1 or names, with commas between
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub drop_columns: Vec<ColumnName>,
+
+    /// File with the features' names, one a line
+    #[arg(long, value_name = "FILE")]
+    pub names: Option<PathBuf>,
+
+    /// The first index in libsvm files, 0 or 1 [default: 0 if it occurs, else 1]
+    #[arg(long, value_name = "N", value_parser = whole(0..=1u32))]
+    pub first_index: Option<u32>,
+}
+
+impl ExamplesFlags {
+    /// The reader's options, with `threads` parsers.
+    pub fn options(&self, threads: usize) -> ExamplesOptions {
+        ExamplesOptions {
+            format: self.format,
+            target: self.target_column.clone(),
+            targets: self.targets.clone(),
+            weight: self.weight_column.clone(),
+            weights: self.weights.clone(),
+            dropped: self.drop_columns.clone(),
+            names: self.names.clone(),
+            first_index: self.first_index,
+            threads,
+            ..ExamplesOptions::default()
+        }
+    }
+
+    /// The reader's options for further data (a test set, say) of the features of a training set
+    /// that is `like` this: without the files that belong to the training data.
+    pub fn options_like(&self, threads: usize, like: &crate::data::Examples) -> ExamplesOptions {
+        ExamplesOptions {
+            targets: None,
+            weights: None,
+            names: None,
+            width: Some(like.features.width()),
+            first_index: Some(like.first_index),
+            ..self.options(threads)
+        }
+    }
+}
