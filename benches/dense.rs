@@ -51,7 +51,7 @@ fn one(small: bool, kernel: &mut Kernel, samples: usize, inputs: usize, units: u
     tell(
         "forward",
         fastest(small, || {
-            kernel.forward(weights, &input, &mut output, |_, sums| {
+            kernel.forward(weights, &input, &mut output, |_, _, sums| {
                 sums.iter_mut().for_each(|sum| *sum = sum.max(0.0));
             });
         }),

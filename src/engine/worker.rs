@@ -65,6 +65,11 @@ impl<'a> Worker<'a> {
         self.at
     }
 
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// True if changes become visible at clocks alone, under `bsp`.
     pub fn in_lockstep(&self) -> bool {
         self.node.in_lockstep()

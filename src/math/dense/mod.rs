@@ -87,7 +87,7 @@ impl Kernel {
     }
 
     /// Sums each unit's inputs, weighted: `output[u] = Σ_i weights[u][i] · input[i]` for all features
-    /// of the input. `finish` gets each unit's sums for a panel of samples.
+    /// of the input. `finish` gets, by panel of samples and unit, the panel's sums.
     ///
     /// # Panics
     /// If shapes do not fit.
@@ -96,7 +96,7 @@ impl Kernel {
         weights: Weights,
         input: &ByFeature,
         output: &mut ByFeature,
-        finish: impl FnMut(usize, &mut [f32]),
+        finish: impl FnMut(usize, usize, &mut [f32]),
     ) {
         weights.check(input.features);
         assert!(output.features >= weights.units && output.capacity >= input.samples);
@@ -179,7 +179,7 @@ struct Forward<'a, F> {
     finish: F,
 }
 
-impl<F: FnMut(usize, &mut [f32])> Loops for Forward<'_, F> {
+impl<F: FnMut(usize, usize, &mut [f32])> Loops for Forward<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -218,7 +218,7 @@ impl<F: FnMut(usize, &mut [f32])> Loops for Forward<'_, F> {
                             let sums = unsafe {
                                 std::slice::from_raw_parts_mut(out.add(row * PANEL), width)
                             };
-                            (self.finish)(row, sums);
+                            (self.finish)(panel, row, sums);
                         }
                     }
                 };

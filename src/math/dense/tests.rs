@@ -99,7 +99,7 @@ fn forward_sums_inputs_of_every_unit() {
         let input = by_feature(&case.input, case.inputs, case.samples);
         let mut output = ByFeature::zeros(case.units + 1, case.samples);
         let mut finished = 0;
-        kernel.forward(case.weights(), &input, &mut output, |_, sums| {
+        kernel.forward(case.weights(), &input, &mut output, |_, _, sums| {
             finished += sums.len();
             sums.iter_mut().for_each(|sum| *sum += 1.0);
         });

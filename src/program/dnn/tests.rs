@@ -1,0 +1,1 @@
+//! Gradients by differences, steps by an independent reference, whole runs.
