@@ -93,7 +93,7 @@ pub struct Options {
     pub loss: Loss,
 
     /// How a step follows from a gradient
-    #[arg(long, value_enum, default_value_t = Optimizer::Momentum)]
+    #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
     pub optimizer: Optimizer,
 
     /// Length of steps [default: 0.1 for sgd, 0.02 for momentum and nesterov, 0.001 for adam]
