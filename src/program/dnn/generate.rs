@@ -107,12 +107,11 @@ fn write(options: &Options, out: &mut impl Write) -> std::io::Result<u64> {
         let at = [radius * angle.cos(), radius * angle.sin()];
         line.clear();
         let mut seen = [0.0; 2];
-        for feature in 0..width {
+        for (a, b) in plane[0].iter().zip(&plane[1]) {
             let noise: f64 = StandardNormal.sample(&mut rng);
-            let exact = at[0] * plane[0][feature] + at[1] * plane[1][feature];
-            let value = exact + options.noise * noise;
-            seen[0] += value * plane[0][feature];
-            seen[1] += value * plane[1][feature];
+            let value = at[0] * a + at[1] * b + options.noise * noise;
+            seen[0] += value * a;
+            seen[1] += value * b;
             // Writing to a string cannot fail.
             let _ = write!(line, ",{value:.4}");
         }

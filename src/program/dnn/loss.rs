@@ -93,10 +93,10 @@ fn cross_entropy(
     }
     let count = outputs.feature(panel, 0).len();
     let mut logits = [0.0f32; PANEL];
-    for at in 0..count {
+    for (at, logit) in logits.iter_mut().enumerate().take(count) {
         let class = class(at);
         if class < outputs.features() {
-            logits[at] = outputs.feature(panel, class)[at];
+            *logit = outputs.feature(panel, class)[at];
         }
     }
     let mut sums = [0.0f32; PANEL];

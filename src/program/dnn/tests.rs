@@ -392,7 +392,7 @@ fn the_saved_model_takes_features_as_they_are() {
         output: Some(folder.path().join("model")),
         ..settings(20)
     };
-    let line = format!("{} --layers 16,8 --test {}", path.display(), path.display());
+    let line = format!("{} --layers 16,8 --batch 20 --learning-rate 0.01 --test {}", path.display(), path.display());
     let records = train(&line, 1, 2, &settings);
     let tensors = read_tensors(&folder.path().join("model/model.safetensors")).unwrap();
     let right = predicted_right(&tensors, &fs::read_to_string(path).unwrap());
@@ -454,7 +454,7 @@ fn numbers_are_predicted_and_sparse_features_are_read() {
         text += &format!("{target} {}:{x} {}:{y}\n", a + 1, b + 1);
     }
     fs::write(&path, text).unwrap();
-    let line = format!("{} --loss squared --layers 64 --batch 32", path.display());
+    let line = format!("{} --loss squared --layers 64 --batch 32 --learning-rate 0.01", path.display());
     let settings = Settings {
         clocks_per_pass: 3,
         consistency: Consistency::Essp,
