@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use petuum::math::dense::{ByFeature, BySample, Kernel, Weights};
+use petuum::math::dense::{ByFeature, BySample, Kernel, Weights, WeightsMut};
 
 use super::say;
 
@@ -24,6 +24,7 @@ pub(crate) fn run(small: bool) {
         (128, 784, 1024),
         (128, 1024, 1024),
         (128, 2048, 2048),
+        (128, 2048, 2001),
         (64, 1024, 1024),
     ];
     for (samples, inputs, units) in shapes {
@@ -60,25 +61,22 @@ fn one(small: bool, kernel: &mut Kernel, samples: usize, inputs: usize, units: u
         "transpose",
         fastest(small, || kernel.by_sample(&input, &mut rows)),
     );
-    tell(
-        "backward",
-        fastest(small, || {
-            kernel.backward(weights, &errors, &mut back, |_, _, _| ());
-        }),
-    );
     let mut next = values.clone();
-    tell(
-        "gradient",
-        fastest(small, || {
-            kernel.gradient(&errors, &rows, |unit, row| {
-                let weights = &mut next[unit * (inputs + 1)..][..inputs + 1];
-                weights
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(w, g)| *w -= 0.01 * *g);
-            });
-        }),
-    );
+    let seconds = fastest(small, || {
+        let weights = WeightsMut {
+            values: &mut next,
+            stride: inputs + 1,
+            units,
+        };
+        let step = |_: usize, _: usize, weights: &mut [f32], gradient: &mut [f32]| {
+            weights
+                .iter_mut()
+                .zip(gradient)
+                .for_each(|(w, g)| *w -= 0.01 * *g);
+        };
+        kernel.backward(weights, &errors, &rows, Some(&mut back), |_, _, _| (), step);
+    });
+    tell("backward and gradient (each)", seconds / 2.0);
 }
 
 /// Seconds of the fastest of some calls.

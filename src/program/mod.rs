@@ -93,7 +93,7 @@ macro_rules! ability {
     };
 }
 
-programs! { dnn: generate, lda: generate, mf: generate }
+programs! { dml: generate, dnn: generate, lda: generate, mf: generate }
 
 fn parsed<T: clap::FromArgMatches>(matches: &ArgMatches) -> Result<T> {
     // The flags were added by the same type, so this fails only if its definition contradicts

@@ -11,7 +11,7 @@
 //! |---|---|---|---|---|
 //! | [`Kernel::forward`] | inputs | weights | inputs by feature | outputs by feature |
 //! | [`Kernel::backward`] | units | errors by sample | weights | errors of the inputs by sample |
-//! | [`Kernel::gradient`] | samples | errors by sample | inputs by sample | a row for each unit |
+//! | the same | samples | errors by sample | inputs by sample | gradients, a row for each unit |
 //!
 //! Whatever is done to a result (bias, activation, a step of the optimiser) is done by a closure
 //! while the result is in the nearest cache. One thread computes; workers compute side by side.
@@ -33,6 +33,8 @@ mod tests;
 pub use panels::{ByFeature, BySample, Floats};
 pub use processor::Processor;
 
+use std::ops::Range;
+
 use lanes::Lanes;
 use processor::Loops;
 use tile::{Strip, strip};
@@ -43,8 +45,12 @@ const LANES: usize = 16;
 pub const PANEL: usize = 64;
 /// Terms of a sum before the next ones are read: 32 KiB of a panel.
 const DEPTH: usize = 128;
-/// Rows of a gradient that are in the nearest caches at once.
+/// Units whose weights are read for one panel of samples after the other: at most 96 KiB at a time.
+const FORWARD_ROWS: usize = 192;
+/// Rows of a gradient that are made before they are used.
 const GRADIENT_ROWS: usize = 24;
+/// Panels of inputs whose weights, errors and gradients are in the nearest caches at once.
+const CHUNK: usize = 8;
 
 /// How products are computed on this processor, and memory for it.
 #[derive(Clone)]
@@ -67,6 +73,17 @@ pub struct Weights<'a> {
     pub units: usize,
 }
 
+/// The same, to be changed.
+#[derive(Debug)]
+pub struct WeightsMut<'a> {
+    /// `units` rows.
+    pub values: &'a mut [f32],
+    /// Floats from one row to the next.
+    pub stride: usize,
+    /// Number of rows.
+    pub units: usize,
+}
+
 impl Kernel {
     /// The best that this processor has.
     pub fn new() -> Kernel {
@@ -76,8 +93,8 @@ impl Kernel {
     pub(crate) fn on(processor: Processor) -> Kernel {
         Kernel {
             processor,
-            packed: Floats::zeros(DEPTH * PANEL),
-            rows: Floats::default(),
+            packed: Floats::zeros(PANEL * PANEL),
+            rows: Floats::zeros(GRADIENT_ROWS * CHUNK * PANEL),
         }
     }
 
@@ -109,51 +126,45 @@ impl Kernel {
         });
     }
 
-    /// Takes the errors of a layer's units back to its inputs:
-    /// `output[s][i] = Σ_u errors[s][u] · weights[u][i]` for the features of the output. `finish`
-    /// gets, by panel of features and sample, the panel's sums.
+    /// Takes the errors of a layer's units back to its inputs, and says how its weights should change:
+    ///
+    /// ```text
+    /// output[s][i] = Σ_u errors[s][u] · weights[u][i]        for the features of the output
+    /// gradient[u][i] = Σ_s errors[s][u] · input[s][i]        for the features of the input
+    /// ```
+    ///
+    /// Both are made block by block, so that weights are read, used and changed while they are in
+    /// the nearest caches. `finish` gets, by panel of features and sample, the panel's sums; `visit`
+    /// gets, by unit and first input, a piece of the weights with its gradient, each once. What it
+    /// does to the weights does not change the output.
     ///
     /// # Panics
     /// If shapes do not fit.
     pub fn backward(
         &mut self,
-        weights: Weights,
+        weights: WeightsMut,
         errors: &BySample,
-        output: &mut BySample,
+        input: &BySample,
+        output: Option<&mut BySample>,
         finish: impl FnMut(usize, usize, &mut [f32]),
+        visit: impl FnMut(usize, usize, &mut [f32], &mut [f32]),
     ) {
-        weights.check(output.features);
-        assert!(errors.features == weights.units && output.capacity >= errors.samples);
-        output.resize(errors.samples);
+        weights.view().check(input.features);
+        assert!(errors.features == weights.units && errors.samples == input.samples);
+        let output = output.inspect(|output| {
+            assert!(output.features <= input.features && output.capacity >= errors.samples);
+        });
         self.processor.run(Backward {
             weights,
             errors,
-            output,
-            packed: &mut self.packed,
-            finish,
-        });
-    }
-
-    /// How weights should change: `Σ_s errors[s][u] · input[s]` for every unit. `visit` gets each
-    /// unit with its row, once.
-    ///
-    /// # Panics
-    /// If shapes do not fit.
-    pub fn gradient(
-        &mut self,
-        errors: &BySample,
-        input: &BySample,
-        visit: impl FnMut(usize, &mut [f32]),
-    ) {
-        assert_eq!(errors.samples, input.samples);
-        let needed = GRADIENT_ROWS * input.panels() * PANEL;
-        if self.rows.len() < needed {
-            self.rows = Floats::zeros(needed);
-        }
-        self.processor.run(Gradient {
-            errors,
             input,
+            output: output.map(|output| {
+                output.resize(errors.samples);
+                output
+            }),
+            packed: &mut self.packed,
             rows: &mut self.rows,
+            finish,
             visit,
         });
     }
@@ -162,6 +173,16 @@ impl Kernel {
 impl Default for Kernel {
     fn default() -> Kernel {
         Kernel::new()
+    }
+}
+
+impl WeightsMut<'_> {
+    fn view(&self) -> Weights<'_> {
+        Weights {
+            values: self.values,
+            stride: self.stride,
+            units: self.units,
+        }
     }
 }
 
@@ -191,16 +212,20 @@ impl<F: FnMut(usize, usize, &mut [f32])> Loops for Forward<'_, F> {
         } = self.weights;
         let (inputs, samples) = (self.input.features, self.input.samples);
         let rows_of_panel = self.output.features * PANEL;
-        for first in (0..inputs).step_by(DEPTH) {
+        let blocks = (0..units).step_by(FORWARD_ROWS);
+        let blocks = blocks.flat_map(|unit| (0..inputs).step_by(DEPTH).map(move |at| (unit, at)));
+        for (unit, first) in blocks {
+            let units = (units - unit).min(FORWARD_ROWS);
             let depth = (inputs - first).min(DEPTH);
             let last = first + depth == inputs;
             for panel in 0..self.input.panels() {
                 let width = (samples - panel * PANEL).min(PANEL);
                 let right = &self.input.values[(panel * inputs + first) * PANEL..];
-                let out = &mut self.output.values[panel * rows_of_panel..][..units * PANEL];
+                let start = panel * rows_of_panel + unit * PANEL;
+                let out = &mut self.output.values[start..][..units * PANEL];
                 let out = out.as_mut_ptr();
                 let of = Strip {
-                    left: values[first..].as_ptr(),
+                    left: values[unit * stride + first..].as_ptr(),
                     left_row: stride,
                     left_column: 1,
                     right: right[..depth * PANEL].as_ptr(),
@@ -218,7 +243,7 @@ impl<F: FnMut(usize, usize, &mut [f32])> Loops for Forward<'_, F> {
                             let sums = unsafe {
                                 std::slice::from_raw_parts_mut(out.add(row * PANEL), width)
                             };
-                            (self.finish)(panel, row, sums);
+                            (self.finish)(panel, unit + row, sums);
                         }
                     }
                 };
@@ -229,67 +254,135 @@ impl<F: FnMut(usize, usize, &mut [f32])> Loops for Forward<'_, F> {
     }
 }
 
-struct Backward<'a, F> {
-    weights: Weights<'a>,
+struct Backward<'a, F, G> {
+    weights: WeightsMut<'a>,
     errors: &'a BySample,
-    output: &'a mut BySample,
+    input: &'a BySample,
+    output: Option<&'a mut BySample>,
     packed: &'a mut Floats,
+    rows: &'a mut Floats,
     finish: F,
+    visit: G,
 }
 
-impl<F: FnMut(usize, usize, &mut [f32])> Loops for Backward<'_, F> {
+impl<F, G> Loops for Backward<'_, F, G>
+where
+    F: FnMut(usize, usize, &mut [f32]),
+    G: FnMut(usize, usize, &mut [f32], &mut [f32]),
+{
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(mut self) {
-        let Weights {
-            values,
-            stride,
-            units,
-        } = self.weights;
-        let samples = self.errors.samples;
-        let (outputs, capacity) = (self.output.features, self.output.capacity);
-        for first in (0..units).step_by(DEPTH) {
-            let depth = (units - first).min(DEPTH);
-            let last = first + depth == units;
-            for panel in 0..self.output.panels() {
-                let width = (outputs - panel * PANEL).min(PANEL);
-                let block = &values[first * stride + panel * PANEL..];
-                pack(block, stride, (depth, width), self.packed);
-                let out = &mut self.output.values[panel * capacity * PANEL..];
-                let out = out[..samples * PANEL].as_mut_ptr();
-                // Errors lie in panels of 64 units: one after the other.
-                for start in (0..depth).step_by(PANEL) {
-                    let units = (depth - start).min(PANEL);
-                    let left = &self.errors.values
-                        [(first + start) / PANEL * self.errors.capacity * PANEL..];
-                    let of = Strip {
-                        left: left[..samples * PANEL].as_ptr(),
-                        left_row: PANEL,
-                        left_column: 1,
-                        right: self.packed[start * PANEL..][..units * PANEL].as_ptr(),
-                        depth: units,
-                        rows: samples,
-                        columns: width.div_ceil(LANES),
-                        out,
-                        out_row: PANEL,
-                        add: first + start > 0,
-                    };
-                    let finished = last && start + units == depth;
-                    let finish = |row: usize, rows: usize| {
-                        if finished {
-                            for row in row..row + rows {
-                                // SAFETY: row `row` of `samples`; nothing else uses it now.
-                                let sums = unsafe {
-                                    std::slice::from_raw_parts_mut(out.add(row * PANEL), width)
-                                };
-                                (self.finish)(panel, row, sums);
-                            }
-                        }
-                    };
-                    // SAFETY: the slices above; the processor is the caller's word.
-                    unsafe { strip::<V>(&of, finish) }
+        let panels = self.input.panels();
+        for chunk in (0..panels).step_by(CHUNK) {
+            let chunk = chunk..panels.min(chunk + CHUNK);
+            for first in (0..self.weights.units).step_by(PANEL) {
+                // SAFETY: the processor is the caller's word.
+                unsafe {
+                    self.send_back::<V>(first, chunk.clone());
+                    self.change::<V>(first, chunk.clone());
                 }
+            }
+        }
+    }
+}
+
+impl<F, G> Backward<'_, F, G>
+where
+    F: FnMut(usize, usize, &mut [f32]),
+    G: FnMut(usize, usize, &mut [f32], &mut [f32]),
+{
+    /// The errors of 64 units from `first`, sample by sample.
+    #[inline(always)]
+    fn errors(&self, first: usize) -> &[f32] {
+        let errors = &self.errors.values[first / PANEL * self.errors.capacity * PANEL..];
+        &errors[..self.errors.samples * PANEL]
+    }
+
+    /// Adds what these units send back to some panels of inputs.
+    ///
+    /// # Safety
+    /// The processor has what `V` needs.
+    #[inline(always)]
+    unsafe fn send_back<V: Lanes>(&mut self, first: usize, chunk: Range<usize>) {
+        let Some(output) = self.output.take() else {
+            return;
+        };
+        let WeightsMut { stride, units, .. } = self.weights;
+        let (samples, depth) = (self.errors.samples, (units - first).min(PANEL));
+        let last = first + depth == units;
+        for panel in chunk.start..chunk.end.min(output.panels()) {
+            let width = (output.features - panel * PANEL).min(PANEL);
+            let block = &self.weights.values[first * stride + panel * PANEL..];
+            pack(block, stride, (depth, width), self.packed);
+            let out = &mut output.values[panel * output.capacity * PANEL..];
+            let out = out[..samples * PANEL].as_mut_ptr();
+            let of = Strip {
+                left: self.errors(first).as_ptr(),
+                left_row: PANEL,
+                left_column: 1,
+                right: self.packed[..depth * PANEL].as_ptr(),
+                depth,
+                rows: samples,
+                columns: width.div_ceil(LANES),
+                out,
+                out_row: PANEL,
+                add: first > 0,
+            };
+            let finish = |row: usize, rows: usize| {
+                if last {
+                    for row in row..row + rows {
+                        // SAFETY: row `row` of `samples`; nothing else uses it now.
+                        let sums =
+                            unsafe { std::slice::from_raw_parts_mut(out.add(row * PANEL), width) };
+                        (self.finish)(panel, row, sums);
+                    }
+                }
+            };
+            // SAFETY: the slices above; the processor is the caller's word.
+            unsafe { strip::<V>(&of, finish) }
+        }
+        self.output = Some(output);
+    }
+
+    /// Computes the gradient of these units for some panels of inputs.
+    ///
+    /// # Safety
+    /// The processor has what `V` needs.
+    #[inline(always)]
+    unsafe fn change<V: Lanes>(&mut self, first: usize, chunk: Range<usize>) {
+        let WeightsMut { stride, units, .. } = self.weights;
+        let (samples, row) = (self.errors.samples, chunk.len() * PANEL);
+        let (start, end) = (
+            chunk.start * PANEL,
+            self.input.features.min(chunk.end * PANEL),
+        );
+        for unit in (first..units.min(first + PANEL)).step_by(GRADIENT_ROWS) {
+            let count = GRADIENT_ROWS.min(first + PANEL - unit).min(units - unit);
+            for (at, panel) in chunk.clone().enumerate() {
+                let right = &self.input.values[panel * self.input.capacity * PANEL..];
+                let of = Strip {
+                    left: self.errors(first)[unit - first..].as_ptr(),
+                    left_row: 1,
+                    left_column: PANEL,
+                    right: right[..samples * PANEL].as_ptr(),
+                    depth: samples,
+                    rows: count,
+                    columns: (self.input.features - panel * PANEL)
+                        .min(PANEL)
+                        .div_ceil(LANES),
+                    out: self.rows[at * PANEL..count * row].as_mut_ptr(),
+                    out_row: row,
+                    add: false,
+                };
+                // SAFETY: the slices above; the processor is the caller's word.
+                unsafe { strip::<V>(&of, |_, _| ()) }
+            }
+            let rows = self.rows.chunks_exact_mut(row).take(count);
+            for (unit, gradient) in (unit..).zip(rows) {
+                let weights = &mut self.weights.values[unit * stride + start..unit * stride + end];
+                (self.visit)(unit, start, weights, &mut gradient[..end - start]);
             }
         }
     }
@@ -301,51 +394,5 @@ fn pack(from: &[f32], stride: usize, (depth, width): (usize, usize), to: &mut [f
     for (t, to) in to.chunks_exact_mut(PANEL).take(depth).enumerate() {
         to[..width].copy_from_slice(&from[t * stride..][..width]);
         to[width..].fill(0.0);
-    }
-}
-
-struct Gradient<'a, F> {
-    errors: &'a BySample,
-    input: &'a BySample,
-    rows: &'a mut Floats,
-    visit: F,
-}
-
-impl<F: FnMut(usize, &mut [f32])> Loops for Gradient<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<V: Lanes>(mut self) {
-        let (units, inputs) = (self.errors.features, self.input.features);
-        let samples = self.errors.samples;
-        let row = self.input.panels() * PANEL;
-        let mut first = 0;
-        while first < units {
-            // Within a panel of errors.
-            let count = GRADIENT_ROWS.min(PANEL - first % PANEL).min(units - first);
-            let left = &self.errors.values[first / PANEL * self.errors.capacity * PANEL..];
-            let left = &left[..samples * PANEL];
-            for panel in 0..self.input.panels() {
-                let right = &self.input.values[panel * self.input.capacity * PANEL..];
-                let of = Strip {
-                    left: left[first % PANEL..].as_ptr(),
-                    left_row: 1,
-                    left_column: PANEL,
-                    right: right[..samples * PANEL].as_ptr(),
-                    depth: samples,
-                    rows: count,
-                    columns: (inputs - panel * PANEL).min(PANEL).div_ceil(LANES),
-                    out: self.rows[panel * PANEL..count * row].as_mut_ptr(),
-                    out_row: row,
-                    add: false,
-                };
-                // SAFETY: the slices above; the processor is the caller's word.
-                unsafe { strip::<V>(&of, |_, _| ()) }
-            }
-            for (unit, sums) in (first..).zip(self.rows.chunks_exact_mut(row).take(count)) {
-                (self.visit)(unit, &mut sums[..inputs]);
-            }
-            first += count;
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! All products against sums written out, for every kind of processor and awkward shapes.
 
-use super::{ByFeature, BySample, Kernel, Processor, Weights};
+use super::{ByFeature, BySample, Kernel, Processor, Weights, WeightsMut};
 use crate::math::rng::Rng;
 
 struct Case {
@@ -21,6 +21,7 @@ fn cases() -> Vec<Case> {
         (64, 130, 13),
         (100, 300, 70),
         (129, 257, 133),
+        (30, 700, 65),
     ];
     let case = |(samples, inputs, units): (usize, usize, usize)| {
         let mut rng = Rng::stream(1, samples as u64, inputs as u64, units as u64);
@@ -115,22 +116,35 @@ fn forward_sums_inputs_of_every_unit() {
 }
 
 #[test]
-fn backward_sums_errors_of_all_units() {
+fn backward_sums_errors_of_all_units_and_gradients_over_samples() {
     everywhere(|kernel, case| {
         let errors = by_sample(&case.errors, case.units, case.samples);
+        let input = by_sample(&case.input, case.inputs, case.samples);
         let mut output = BySample::zeros(case.inputs, case.samples);
-        let mut finished = 0;
-        kernel.backward(
-            case.weights(),
-            &errors,
-            &mut output,
-            |panel, sample, sums| {
-                assert!(panel < case.inputs.div_ceil(64) && sample < case.samples);
-                finished += sums.len();
-                sums.iter_mut().for_each(|sum| *sum *= 2.0);
-            },
-        );
+        let (mut finished, mut weights) = (0, case.weights.clone());
+        let mut visited = vec![0; case.units * case.inputs];
+        let values = WeightsMut {
+            values: &mut weights,
+            stride: case.inputs + 3,
+            units: case.units,
+        };
+        let finish = |panel: usize, sample: usize, sums: &mut [f32]| {
+            assert!(panel < case.inputs.div_ceil(64) && sample < case.samples);
+            finished += sums.len();
+            sums.iter_mut().for_each(|sum| *sum *= 2.0);
+        };
+        let visit = |unit: usize, first: usize, weights: &mut [f32], gradient: &mut [f32]| {
+            for ((i, found), weight) in (first..).zip(gradient).zip(weights) {
+                let terms = (0..case.samples).map(|s| case.error(s, unit) * case.input(s, i));
+                assert_near(*found, terms.sum(), case.samples);
+                assert_eq!(f64::from(*weight), case.weight(unit, i));
+                *weight = 100.0;
+                visited[unit * case.inputs + i] += 1;
+            }
+        };
+        kernel.backward(values, &errors, &input, Some(&mut output), finish, visit);
         assert_eq!(finished, case.samples * case.inputs);
+        assert!(visited.iter().all(|times| *times == 1));
         for sample in 0..case.samples {
             for input in 0..case.inputs {
                 let terms = (0..case.units).map(|u| case.error(sample, u) * case.weight(u, input));
@@ -138,24 +152,6 @@ fn backward_sums_errors_of_all_units() {
                 assert_near(output.at(sample, input), expected, case.units);
             }
         }
-    });
-}
-
-#[test]
-fn gradient_sums_over_samples() {
-    everywhere(|kernel, case| {
-        let errors = by_sample(&case.errors, case.units, case.samples);
-        let input = by_sample(&case.input, case.inputs, case.samples);
-        let mut units = Vec::new();
-        kernel.gradient(&errors, &input, |unit, row| {
-            units.push(unit);
-            assert_eq!(row.len(), case.inputs);
-            for (i, found) in row.iter().enumerate() {
-                let terms = (0..case.samples).map(|s| case.error(s, unit) * case.input(s, i));
-                assert_near(*found, terms.sum(), case.samples);
-            }
-        });
-        assert_eq!(units, (0..case.units).collect::<Vec<_>>());
     });
 }
 

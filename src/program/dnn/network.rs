@@ -3,7 +3,7 @@
 use super::sparse::SparseInput;
 use crate::data::Features;
 use crate::math::activation::Activation;
-use crate::math::dense::{ByFeature, BySample, Kernel, PANEL, Weights};
+use crate::math::dense::{ByFeature, BySample, Kernel, PANEL, Weights, WeightsMut};
 use crate::math::rng::mix;
 
 /// The weights of a layer as this worker sees them, and what the optimiser remembers of them.
@@ -12,15 +12,21 @@ use crate::math::rng::mix;
 /// has a row for each input and a last one of biases: a mini-batch only meets a few of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layer {
-    pub(super) units: usize,
-    /// Without the one that is always 1.
-    pub(super) inputs: usize,
-    pub(super) sparse: bool,
+    pub(super) shape: LayerShape,
     pub(super) weights: Vec<f32>,
     /// The weights at the last exchange, if others change the tables meanwhile.
     pub(super) start: Option<Vec<f32>>,
     /// As long as the weights each.
     pub(super) states: Vec<Vec<f32>>,
+}
+
+/// What a layer looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct LayerShape {
+    pub(super) units: usize,
+    /// Without the one that is always 1.
+    pub(super) inputs: usize,
+    pub(super) sparse: bool,
 }
 
 /// What a network looks like.
@@ -35,10 +41,22 @@ pub(super) struct Shape {
     pub(super) batch: usize,
 }
 
-/// What is done with a row of a gradient while it is in the cache.
+/// Some weights of a row, one after the other, and their gradient.
+pub(super) struct Piece<'a> {
+    pub(super) layer: &'a LayerShape,
+    pub(super) row: usize,
+    /// The first of them.
+    pub(super) first: usize,
+    pub(super) weights: &'a mut [f32],
+    /// What the optimiser remembers of the layer.
+    pub(super) states: &'a mut [Vec<f32>],
+    pub(super) gradient: &'a [f32],
+}
+
+/// What is done with a piece of a gradient while it is in the cache.
 pub(super) trait Visitor {
-    /// A row of a layer's gradient; each row that has one comes once. It may be used up.
-    fn row(&mut self, number: usize, layer: &mut Layer, row: usize, gradient: &mut [f32]);
+    /// A piece of a layer's weights with its gradient; each that has one comes once.
+    fn piece(&mut self, piece: Piece);
 
     /// The layer's last row has come.
     fn done(&mut self, _number: usize, _layer: &mut Layer) {}
@@ -76,19 +94,8 @@ struct Hidden {
     errors: BySample,
 }
 
-impl Layer {
-    pub(super) fn new(inputs: usize, units: usize, sparse: bool) -> Layer {
-        Layer {
-            units,
-            inputs,
-            sparse,
-            weights: vec![0.0; units * (inputs + 1)],
-            start: None,
-            states: Vec::new(),
-        }
-    }
-
-    /// Rows of its table.
+impl LayerShape {
+    /// Rows of the layer's table.
     pub(super) fn rows(&self) -> usize {
         if self.sparse { self.inputs + 1 } else { self.units }
     }
@@ -96,6 +103,29 @@ impl Layer {
     /// Floats of a row.
     pub(super) fn width(&self) -> usize {
         if self.sparse { self.units } else { self.inputs + 1 }
+    }
+}
+
+impl std::ops::Deref for Layer {
+    type Target = LayerShape;
+
+    fn deref(&self) -> &LayerShape {
+        &self.shape
+    }
+}
+
+impl Layer {
+    pub(super) fn new(inputs: usize, units: usize, sparse: bool) -> Layer {
+        Layer {
+            shape: LayerShape {
+                units,
+                inputs,
+                sparse,
+            },
+            weights: vec![0.0; units * (inputs + 1)],
+            start: None,
+            states: Vec::new(),
+        }
     }
 
     /// A row of the weights.
@@ -265,42 +295,80 @@ impl Network {
             ..
         } = self;
         kernel.by_sample(outputs, errors);
-        let scale = 1.0 / (1.0 - self.dropout);
-        let activation = self.activation;
         for (number, layer) in layers.iter_mut().enumerate().rev() {
             let (before, after) = hidden.split_at_mut(number);
             let errors = after.first().map_or(&*errors, |hidden| &hidden.errors);
-            if let Some(before) = before.last_mut() {
-                let Hidden {
-                    by_sample,
-                    slopes,
-                    errors: to,
-                    ..
-                } = before;
-                let (by_sample, slopes) = (&*by_sample, &*slopes);
-                let back = |panel: usize, sample: usize, sums: &mut [f32]| match slopes {
-                    Some((_, slopes)) => {
-                        let slopes = slopes.piece(panel, sample);
-                        sums.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum *= *slope);
-                    }
-                    None => {
-                        activation.multiply_slopes(by_sample.piece(panel, sample), sums);
-                        if scale > 1.0 {
-                            sums.iter_mut().for_each(|sum| *sum *= scale);
-                        }
-                    }
-                };
-                kernel.backward(layer.view(), errors, to, back);
-            }
-            let visit = |row: usize, gradient: &mut [f32]| {
-                visitor.row(number, layer, row, gradient);
+            let Layer {
+                shape,
+                weights,
+                states,
+                ..
+            } = layer;
+            let visit = |row: usize, first: usize, weights: &mut [f32], gradient: &mut [f32]| {
+                visitor.piece(Piece {
+                    layer: shape,
+                    row,
+                    first,
+                    weights,
+                    states,
+                    gradient,
+                });
             };
-            match (&mut self.input, before.last()) {
-                (_, Some(before)) => kernel.gradient(errors, &before.by_sample, visit),
-                (Input::Dense { by_sample, .. }, None) => kernel.gradient(errors, by_sample, visit),
-                (Input::Sparse(input), None) => input.gradient(errors, visit),
+            if let (Input::Sparse(input), None) = (&mut self.input, before.last()) {
+                input.gradient(errors, weights, visit);
+                visitor.done(number, layer);
+                continue;
+            }
+            let weights = WeightsMut {
+                values: weights,
+                stride: shape.width(),
+                units: shape.units,
+            };
+            match (&self.input, before.last_mut()) {
+                (_, Some(before)) => {
+                    let back = Back {
+                        activation: self.activation,
+                        outputs: &before.by_sample,
+                        slopes: before.slopes.as_ref().map(|(_, slopes)| slopes),
+                        scale: 1.0 / (1.0 - self.dropout),
+                    };
+                    let finish = |panel: usize, sample: usize, sums: &mut [f32]| {
+                        back.unit(panel, sample, sums);
+                    };
+                    let to = Some(&mut before.errors);
+                    kernel.backward(weights, errors, &before.by_sample, to, finish, visit);
+                }
+                (Input::Dense { by_sample, .. }, None) => {
+                    kernel.backward(weights, errors, by_sample, None, |_, _, _| (), visit);
+                }
+                (Input::Sparse(_), None) => {}
             }
             visitor.done(number, layer);
+        }
+    }
+}
+
+/// What happens to the errors that come back to hidden units.
+struct Back<'a> {
+    activation: Activation,
+    outputs: &'a BySample,
+    slopes: Option<&'a BySample>,
+    /// Of the units that are not switched off.
+    scale: f32,
+}
+
+impl Back<'_> {
+    #[inline(always)]
+    fn unit(&self, panel: usize, sample: usize, errors: &mut [f32]) {
+        if let Some(slopes) = self.slopes {
+            let slopes = slopes.piece(panel, sample);
+            errors.iter_mut().zip(slopes).for_each(|(error, slope)| *error *= *slope);
+            return;
+        }
+        let outputs = self.outputs.piece(panel, sample);
+        self.activation.multiply_slopes(outputs, errors);
+        if self.scale > 1.0 {
+            errors.iter_mut().for_each(|error| *error *= self.scale);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::loss::{Measured, measure};
-use super::network::{Layer, Network, Visitor};
+use super::network::{Layer, Network, Piece, Visitor};
 use super::optimizer::{Rule, Step};
 use super::samples::{Data, Samples};
 use crate::engine::Worker;
@@ -51,9 +51,9 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(layers: &[Layer], scale: f32) -> Exchange {
-        let width = layers.iter().map(Layer::width).max().unwrap_or(0);
+        let width = layers.iter().map(|layer| layer.width()).max().unwrap_or(0);
         let sparse = layers.first().filter(|layer| layer.sparse);
-        let rows = sparse.map_or(0, Layer::rows);
+        let rows = sparse.map_or(0, |layer| layer.rows());
         Exchange {
             scale,
             read: vec![0; rows],
@@ -109,19 +109,25 @@ struct Learner<'a, 'w> {
 }
 
 impl Learner<'_, '_> {
-    fn learn(&self, layer: &mut Layer, row: usize, gradient: &[f32]) {
-        let width = layer.width();
-        let place = row * width..(row + 1) * width;
-        let bias_row = layer.sparse && row == layer.inputs;
-        let split = match (layer.sparse, bias_row) {
-            (true, true) => 0,
-            (true, false) => width,
-            (false, _) => layer.inputs,
+    fn learn(&self, piece: Piece) {
+        let Piece {
+            layer,
+            row,
+            first,
+            weights,
+            states,
+            gradient,
+            ..
+        } = piece;
+        // Biases are the last row of a sparse layer and the last of each row of a dense one.
+        let split = match layer.sparse {
+            true if row == layer.inputs => 0,
+            true => weights.len(),
+            false => weights.len().min(layer.inputs - first),
         };
-        let Layer {
-            weights, states, ..
-        } = layer;
-        let (weights, biases) = weights[place.clone()].split_at_mut(split);
+        let start = row * layer.width() + first;
+        let place = start..start + weights.len();
+        let (weights, biases) = weights.split_at_mut(split);
         let (mut of_weights, mut of_biases): ([&mut [f32]; 2], [&mut [f32]; 2]) = Default::default();
         let count = states.len();
         for (number, state) in states.iter_mut().enumerate() {
@@ -146,16 +152,14 @@ impl Learner<'_, '_> {
 }
 
 impl Visitor for Learner<'_, '_> {
-    fn row(&mut self, number: usize, layer: &mut Layer, row: usize, gradient: &mut [f32]) {
-        self.learn(layer, row, gradient);
-        if layer.sparse {
-            let is_changed = &mut self.exchange.is_changed[row];
+    fn piece(&mut self, piece: Piece) {
+        if piece.layer.sparse {
+            let is_changed = &mut self.exchange.is_changed[piece.row];
             if !std::mem::replace(is_changed, true) {
-                self.exchange.changed.push(row as u32);
+                self.exchange.changed.push(piece.row as u32);
             }
-        } else if self.exchanges {
-            self.send(number, layer, row);
         }
+        self.learn(piece);
     }
 
     /// The layer's changes leave while those before it are still to come.
@@ -169,6 +173,8 @@ impl Visitor for Learner<'_, '_> {
                 self.exchange.is_changed[*row as usize] = false;
                 self.send(number, layer, *row as usize);
             }
+        } else {
+            (0..layer.rows()).for_each(|row| self.send(number, layer, row));
         }
         self.worker.publish();
     }

@@ -121,7 +121,8 @@ impl SparseInput {
     pub(super) fn gradient(
         &mut self,
         errors: &BySample,
-        mut visit: impl FnMut(usize, &mut [f32]),
+        weights: &mut [f32],
+        mut visit: impl FnMut(usize, usize, &mut [f32], &mut [f32]),
     ) {
         let units = self.units;
         self.gradient.clear();
@@ -136,7 +137,8 @@ impl SparseInput {
             }
         }
         for (input, row) in self.met.iter().zip(self.gradient.chunks_exact_mut(units)) {
-            visit(*input as usize, row);
+            let weights = &mut weights[*input as usize * units..][..units];
+            visit(*input as usize, 0, weights, row);
         }
     }
 }

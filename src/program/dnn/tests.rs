@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Parser;
 
 use super::loss::{Labels, measure};
-use super::network::{Layer, Network, Shape, Visitor};
+use super::network::{Layer, Network, Piece, Shape, Visitor};
 use super::optimizer::{Rule, Step};
 use super::{Dnn, Options};
 use crate::data::Features;
@@ -175,15 +175,21 @@ fn plain(layer: &Layer) -> Vec<f64> {
     all.into_iter().map(|(u, i)| f64::from(*layer.weight_mut(u, i))).collect()
 }
 
-/// Keeps gradients, units × (inputs and bias).
-struct Keeper(Vec<Vec<f64>>);
+/// Keeps gradients, units × (inputs and bias), and how many layers are done.
+struct Keeper(Vec<Vec<f64>>, usize);
 
 impl Visitor for Keeper {
-    fn row(&mut self, number: usize, layer: &mut Layer, row: usize, gradient: &mut [f32]) {
-        for (at, value) in gradient.iter().enumerate() {
+    fn piece(&mut self, piece: Piece) {
+        let (layer, row) = (piece.layer, piece.row);
+        for (at, value) in (piece.first..).zip(piece.gradient) {
             let (u, i) = if layer.sparse { (at, row) } else { (row, at) };
+            let number = self.0.len() - 1 - self.1;
             self.0[number][u * (layer.inputs + 1) + i] += f64::from(*value);
         }
+    }
+
+    fn done(&mut self, _number: usize, _layer: &mut Layer) {
+        self.1 += 1;
     }
 }
 
@@ -195,7 +201,7 @@ fn gradients_are_differences_for_every_layer_loss_and_activation() {
                 let case = Case::new(activation, labels.clone(), hidden, sparse);
                 let mut network = case.network(0);
                 let mut weights: Vec<Vec<f64>> = network.layers.iter().map(plain).collect();
-                let mut kept = Keeper(weights.iter().map(|w| vec![0.0; w.len()]).collect());
+                let mut kept = Keeper(weights.iter().map(|w| vec![0.0; w.len()]).collect(), 0);
                 let loss = case.step(&mut network, &mut kept);
                 assert!((loss - case.loss(&weights)).abs() < 1e-6);
                 for layer in 0..weights.len() {
@@ -219,14 +225,16 @@ fn gradients_are_differences_for_every_layer_loss_and_activation() {
 struct Stepper<'a>(&'a Rule, Step);
 
 impl Visitor for Stepper<'_> {
-    fn row(&mut self, _number: usize, layer: &mut Layer, row: usize, gradient: &mut [f32]) {
-        let (width, inputs) = (layer.width(), layer.inputs);
-        let place = row * width..(row + 1) * width;
-        let (weights, biases) = layer.weights[place.clone()].split_at_mut(inputs);
-        let states = layer.states.iter_mut().map(|state| state[place.clone()].split_at_mut(inputs));
+    fn piece(&mut self, piece: Piece) {
+        let (width, inputs) = (piece.layer.width(), piece.layer.inputs);
+        assert!(piece.first == 0 && piece.weights.len() == width);
+        let place = piece.row * width..(piece.row + 1) * width;
+        let (weights, biases) = piece.weights.split_at_mut(inputs);
+        let states = piece.states.iter_mut().map(|state| state[place.clone()].split_at_mut(inputs));
         let (mut of_weights, mut of_biases): (Vec<&mut [f32]>, Vec<&mut [f32]>) = states.unzip();
-        self.0.apply(self.1, weights, &mut of_weights, &gradient[..inputs], true);
-        self.0.apply(self.1, biases, &mut of_biases, &gradient[inputs..], false);
+        let (of_units, of_bias) = piece.gradient.split_at(inputs);
+        self.0.apply(self.1, weights, &mut of_weights, of_units, true);
+        self.0.apply(self.1, biases, &mut of_biases, of_bias, false);
     }
 }
 
@@ -284,7 +292,8 @@ fn what_is_switched_off_sends_no_error_back_and_the_rest_makes_up_for_it() {
         }
         assert!((mean - f64::from(whole)).abs() < 0.1, "{mean} {whole}");
         // By differences along the errors' own direction, with the same units off.
-        let mut kept = Keeper(network.layers.iter().map(|l| vec![0.0; l.weights.len()]).collect());
+        let zeros = network.layers.iter().map(|l| vec![0.0; l.weights.len()]);
+        let mut kept = Keeper(zeros.collect(), 0);
         let loss = case.step(&mut network, &mut kept);
         let length: f64 = kept.0.iter().flatten().map(|g| g * g).sum();
         for (layer, gradient) in network.layers.iter_mut().zip(&kept.0) {
@@ -292,6 +301,7 @@ fn what_is_switched_off_sends_no_error_back_and_the_rest_makes_up_for_it() {
                 *w -= (1e-3 * g) as f32;
             }
         }
+        kept.1 = 0;
         let lower = case.step(&mut network, &mut kept);
         let ratio = (loss - lower) / (1e-3 * length);
         assert!((ratio - 1.0).abs() < 0.03, "{ratio}");

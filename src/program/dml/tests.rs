@@ -1,0 +1,1 @@
+//! The gradient by an independent reference, whole runs.
