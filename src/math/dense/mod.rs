@@ -151,17 +151,16 @@ impl Kernel {
     ) {
         weights.view().check(input.features);
         assert!(errors.features == weights.units && errors.samples == input.samples);
-        let output = output.inspect(|output| {
+        let mut output = output;
+        if let Some(output) = &mut output {
             assert!(output.features <= input.features && output.capacity >= errors.samples);
-        });
+            output.resize(errors.samples);
+        }
         self.processor.run(Backward {
             weights,
             errors,
             input,
-            output: output.map(|output| {
-                output.resize(errors.samples);
-                output
-            }),
+            output,
             packed: &mut self.packed,
             rows: &mut self.rows,
             finish,

@@ -49,8 +49,8 @@ pub struct Options {
     pub features: u32,
 
     /// Dimensions that tell classes apart
-    #[arg(long, value_name = "R", default_value_t = 5, value_parser = whole(1..=10_000u32))]
-    pub rank: u32,
+    #[arg(short = 'k', long, value_name = "K", default_value_t = 5, value_parser = whole(1..=10_000u32))]
+    pub dimensions: u32,
 
     /// Standard deviation of points of a class, where that of centres is 1
     #[arg(long, value_name = "S", default_value_t = 0.3, value_parser = real(0.0..=100.0))]
@@ -75,10 +75,10 @@ pub struct Options {
 
 /// Writes the file. Status 73 or 74 if it cannot.
 pub fn run(options: Options, notes: &Notes) -> Result<()> {
-    if options.rank > options.features {
+    if options.dimensions > options.features {
         return Err(Error::Usage(format!(
-            "--rank: {} is too large, at most {} features",
-            options.rank, options.features
+            "--dimensions: {} is too large, at most {} features",
+            options.dimensions, options.features
         )));
     }
     fs::create_dir_all(&options.output).map_err(|e| Error::cannot_create(&options.output, e))?;
@@ -107,7 +107,7 @@ const OF_CENTRES: u64 = 2;
 const OF_MIX: u64 = 3;
 
 fn write(options: &Options, out: &mut impl Write) -> std::io::Result<()> {
-    let (width, rank) = (options.features as usize, options.rank as usize);
+    let (width, rank) = (options.features as usize, options.dimensions as usize);
     let normals = |stream: u64, number: u64, count: usize| -> Vec<f64> {
         let mut rng = Rng::stream(options.seed, number, 0, stream);
         (0..count).map(|_| StandardNormal.sample(&mut rng)).collect()

@@ -1,7 +1,7 @@
 //! Distance metrics: a linear map under which similar examples are near each other and dissimilar ones
 //! are not.
 //!
-//! From pairs S of similar and D of dissimilar examples, find the matrix L (rank × features) that
+//! From pairs S of similar and D of dissimilar examples, find the matrix L (dimensions × features) that
 //! minimises
 //!
 //! ```text
@@ -13,8 +13,9 @@
 //! on since the last record; lower is better. `violations` is the part of the dissimilar ones that are
 //! nearer than the margin; `knn_accuracy` the part of the test examples whose class their nearest
 //! training examples tell; `pair_auc` how often a similar pair of test examples is nearer than a
-//! dissimilar one. **Expected**: isolet (6,238 + 1,559 examples, `--rank 50`), a `knn_accuracy` of 0.95
-//! after 30 passes, where the space as it is has 0.92.
+//! dissimilar one. **Expected**: isolet (6,238 + 1,559 examples), `-k 50`, a `knn_accuracy` of 0.924
+//! after 30 passes, and 0.945 with `--weight 20 --batch 200`, where the space as it is has 0.913 and
+//! its first 50 principal directions 0.900.
 //!
 //! Features are brought to one standard deviation, and all of them to a scale at which pairs of examples
 //! are 1 apart in the mean square; the saved L has these scales in it. **Stochastic gradient descent,
@@ -64,7 +65,7 @@ pub const ABOUT: About = About {
     summary: "Distance metrics: similar examples near, dissimilar ones apart",
     description: "Learns a linear map L from pairs of examples, drawn from labels or given in files, by stochastic gradient descent. The objective is the mean squared distance of similar pairs plus --weight times what dissimilar pairs lack to the --margin, lower is better; knn_accuracy and pair_auc are of the examples in --test or kept out by --holdout. One clock is one pass, as many pairs as there are examples, unless --clocks-per-pass says otherwise.",
     data: "idx      images as in MNIST; labels are found beside them\ncsv      label in the first column, or --target-column\nlibsvm   `label index:value ..`\nnpy      arrays of NumPy, with --targets",
-    examples: "petuum dml                                  # the built-in sample\npetuum dml isolet1234.csv --target-column last --rank 50 -o metric\npetuum dml vectors.npy --similar same.csv --dissimilar other.csv",
+    examples: "petuum dml                                  # the built-in sample\npetuum dml isolet1234.csv --target-column last -k 50 -o metric\npetuum dml vectors.npy --similar same.csv --dissimilar other.csv",
     defaults: Defaults {
         staleness: 1,
         clocks: 30,
@@ -122,10 +123,10 @@ impl Program for Dml {
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
         let data = Arc::new(Data::read(&self.options, host)?);
-        let rank = match self.options.rank {
+        let rank = match self.options.dimensions {
             None => RANK.min(data.width),
             Some(rank) if rank as usize > data.width => {
-                let message = format!("--rank: {rank} is too large, at most {} features", data.width);
+                let message = format!("--dimensions: {rank} is too large, at most {} features", data.width);
                 return Err(Error::Usage(message));
             }
             Some(rank) => rank as usize,
@@ -215,7 +216,7 @@ impl Program for Dml {
         let scaled = part.matrix.iter().zip(scales);
         let matrix: Vec<f32> = scaled.map(|(x, scale)| (f64::from(*x) * scale) as f32).collect();
         model.tensors(vec![Tensor::new("L", &[self.setup.rank, self.setup.width], &matrix)]);
-        model.json("rank", self.setup.rank as u64);
+        model.json("dimensions", self.setup.rank as u64);
         model.json("inputs", self.setup.width as u64);
         if let Some(names) = &part.data.names {
             model.json("features", names.clone());

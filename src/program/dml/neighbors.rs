@@ -149,6 +149,17 @@ fn auc([similar, dissimilar]: &mut [Vec<f32>; 2]) -> Option<f64> {
     (all > 0.0).then(|| dissimilar.iter().map(below).sum::<f64>() / all)
 }
 
+/// The images of the test examples of one worker, their classes, and those of all training examples.
+pub(super) fn test_images(
+    linear: &mut Linear,
+    matrix: &[f32],
+    data: &Data,
+    rows: &[u32],
+) -> (Images, Vec<u32>) {
+    let images = Images::new(linear, matrix, rows, |row| data.test_row(row));
+    (images, rows.iter().map(|row| data.test_class(*row)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,15 +181,4 @@ mod tests {
         let order: Vec<u32> = nearest.0.iter().map(|(_, class)| *class).collect();
         assert_eq!((order, nearest.vote()), (vec![4, 2, 3, 1, 3], Some(3)));
     }
-}
-
-/// The images of the test examples of one worker, their classes, and those of all training examples.
-pub(super) fn test_images(
-    linear: &mut Linear,
-    matrix: &[f32],
-    data: &Data,
-    rows: &[u32],
-) -> (Images, Vec<u32>) {
-    let images = Images::new(linear, matrix, rows, |row| data.test_row(row));
-    (images, rows.iter().map(|row| data.test_class(*row)).collect())
 }

@@ -8,7 +8,7 @@ use crate::program::examples::ExamplesFlags;
 use crate::program::flag::{above, real, whole};
 
 /// Most rows of L.
-const RANK_MAX: u32 = 65_536;
+const DIMENSIONS_MAX: u32 = 65_536;
 /// Most pairs of a mini-batch.
 const BATCH_MAX: u32 = 1 << 20;
 
@@ -29,8 +29,8 @@ pub struct Options {
     pub examples: ExamplesFlags,
 
     /// Dimensions of the space that L maps to [default: 100, or the features if they are fewer]
-    #[arg(long, value_name = "R", value_parser = whole(1..=RANK_MAX))]
-    pub rank: Option<u32>,
+    #[arg(short = 'k', long, value_name = "K", value_parser = whole(1..=DIMENSIONS_MAX))]
+    pub dimensions: Option<u32>,
 
     /// Squared distance that dissimilar pairs should have at least
     #[arg(long, value_name = "M", default_value_t = 1.0, value_parser = above(0.0))]
@@ -41,7 +41,7 @@ pub struct Options {
     pub weight: f64,
 
     /// Length of steps, for features of which pairs are 1 apart in the mean square
-    #[arg(long, value_name = "R", default_value_t = 1.0, value_parser = above(0.0))]
+    #[arg(long, value_name = "R", default_value_t = 0.3, value_parser = above(0.0))]
     pub learning_rate: f64,
 
     /// Pairs of a mini-batch, half of them similar; each worker has its own

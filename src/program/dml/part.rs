@@ -168,7 +168,7 @@ impl Part {
 
 /// Measures pairs by their images, similar ones first, and replaces the images by the derivatives of the
 /// mini-batch's objective.
-fn measure(linear: &mut Linear, lesson: &Lesson) -> Sums {
+pub(super) fn measure(linear: &mut Linear, lesson: &Lesson) -> Sums {
     let (rank, similar) = (linear.images.features(), lesson.batch / 2);
     let mut sums = Sums {
         similar: (0.0, similar as u64),
