@@ -127,7 +127,7 @@ pub struct Options {
     /// Mini-batches after which a worker exchanges its changes with the others, within a clock
     ///
     /// Under bsp changes are exchanged at clocks alone: give a number of --clocks-per-pass.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole(1..=1_000_000u32))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole(1..=1_000_000u32))]
     pub exchange_every: u32,
 
     /// How features are brought to a common scale; the saved model takes them as they are
