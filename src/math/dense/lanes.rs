@@ -61,11 +61,13 @@ impl Lanes for Portable {
     const ROWS: usize = 2;
     const COLUMNS: usize = 1;
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn zero() -> Self {
         Portable([0.0; LANES])
     }
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: sixteen floats are readable, by the trait's contract.
@@ -94,6 +96,7 @@ impl Lanes for Portable {
         Portable(std::array::from_fn(|i| self.0[i] + left.0[i] * right.0[i]))
     }
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn transpose(block: [Self; LANES]) -> [Self; LANES] {
         std::array::from_fn(|row| Portable(std::array::from_fn(|column| block[column].0[row])))
@@ -129,6 +132,7 @@ pub(super) mod x86 {
         const ROWS: usize = 6;
         const COLUMNS: usize = 4;
 
+        // SAFETY: the trait's contract is the caller's.
         #[inline(always)]
         unsafe fn zero() -> Self {
             // SAFETY: the processor has AVX-512F, by the trait's contract.
@@ -231,6 +235,7 @@ pub(super) mod x86 {
         const ROWS: usize = 6;
         const COLUMNS: usize = 1;
 
+        // SAFETY: the trait's contract is the caller's.
         #[inline(always)]
         unsafe fn zero() -> Self {
             // SAFETY: the processor has AVX2, by the trait's contract.

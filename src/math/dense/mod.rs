@@ -202,6 +202,7 @@ struct Forward<'a, F> {
 impl<F: FnMut(usize, usize, &mut [f32])> Loops for Forward<'_, F> {
     type Output = ();
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn run<V: Lanes>(mut self) {
         let Weights {
