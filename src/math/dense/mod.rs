@@ -272,6 +272,7 @@ where
 {
     type Output = ();
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn run<V: Lanes>(mut self) {
         let panels = self.input.panels();

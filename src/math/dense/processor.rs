@@ -122,6 +122,7 @@ struct Peak(usize);
 impl Loops for Peak {
     type Output = f32;
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) -> f32 {
         let ones = [1.0f32; 2];

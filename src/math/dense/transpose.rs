@@ -35,6 +35,7 @@ struct ToSamples<'a> {
 impl Loops for ToSamples<'_> {
     type Output = ();
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let ToSamples { from, to } = self;
@@ -64,6 +65,7 @@ struct ToFeatures<'a> {
 impl Loops for ToFeatures<'_> {
     type Output = ();
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let ToFeatures { from, to } = self;
