@@ -105,7 +105,7 @@ fn classes_come_together_whatever_the_consistency() {
             let records = train(SMALL, ranks, workers, &settings);
             let (first, last) = (&records[0].columns, &records.last().unwrap().columns);
             let (was, is) = (first[1].unwrap(), last[1].unwrap());
-            assert!(is > 0.9 && is > was + 0.2, "{consistency:?} {ranks} {workers}: {was} {is}");
+            assert!(is > 0.8 && is > was + 0.2, "{consistency:?} {ranks} {workers}: {was} {is}");
             assert!(last[2].unwrap() > first[2].unwrap() && last[0] < first[0]);
         }
     }
