@@ -1,7 +1,8 @@
 //! Micro-benchmarks: `cargo bench [-- NAME]`. Without `--bench`, as under `cargo test --benches`,
 //! each one runs at a small size, so that none can rot.
 
-mod dense;
+mod examples;
+mod gemm;
 mod parse;
 mod ps;
 mod server;
@@ -17,8 +18,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let small = !arguments.iter().any(|argument| argument == "--bench");
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let benches: [Bench; 5] = [
-        ("dense", dense::run),
+    let benches: [Bench; 6] = [
+        ("examples", examples::run),
+        ("gemm", gemm::run),
         ("parse", parse::run),
         ("ps", ps::run),
         ("server", server::run),

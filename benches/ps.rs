@@ -12,9 +12,14 @@ use crate::measure;
 const ROWS: u64 = 1000;
 const WIDTH: usize = 100;
 
-fn nodes(workers: &[u32], element: ElementType, sparse: bool, width: usize) -> Vec<Arc<Node>> {
+fn nodes(
+    workers: &[u32],
+    (rows, width): (u64, usize),
+    element: ElementType,
+    sparse: bool,
+) -> Vec<Arc<Node>> {
     let kind = TableKind::Shared {
-        rows: ROWS,
+        rows,
         width: width as u32,
         element,
         sparse,
@@ -29,7 +34,7 @@ fn nodes(workers: &[u32], element: ElementType, sparse: bool, width: usize) -> V
 }
 
 fn client(element: ElementType, sparse: bool, width: usize) -> Client {
-    nodes(&[1], element, sparse, width)[0].client(0)
+    nodes(&[1], (ROWS, width), element, sparse)[0].client(0)
 }
 
 /// Hands messages over, and what they cause, without a transport.
@@ -44,7 +49,24 @@ fn deliver(nodes: &[Arc<Node>], from: Rank, out: &mut Outgoing) {
 
 /// Rows in an order that the prefetcher does not guess.
 fn row(i: u64) -> u64 {
-    i.wrapping_mul(0x9E37_79B9_7F4A_7C15) % ROWS
+    row_of(i, ROWS)
+}
+
+fn row_of(i: u64, rows: u64) -> u64 {
+    (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20) % rows
+}
+
+/// Reads at random in a table that is far larger than any cache.
+fn large(small: bool) {
+    let rows = if small { ROWS } else { 1_000_000 };
+    let mut client = nodes(&[1], (rows, WIDTH), ElementType::F32, false)[0].client(0);
+    for chunk in 0..rows / ROWS {
+        (0..ROWS).for_each(|row| client.inc(0, chunk * ROWS + row, &[0.5f32; WIDTH]));
+        client.clock(&mut Vec::new());
+    }
+    measure(small, "ps: get alone, 100 f32, of 400 MB", 20_000, |i| {
+        f64::from(client.read::<f32>(0, row_of(i, rows))[0])
+    });
 }
 
 fn get_and_inc<T: Element>(client: &mut Client, row: u64, delta: &[T]) -> f64 {
@@ -58,7 +80,8 @@ fn get_and_inc<T: Element>(client: &mut Client, row: u64, delta: &[T]) -> f64 {
 pub(crate) fn run(small: bool) {
     let mut floats = client(ElementType::F32, false, WIDTH);
     let delta = [0.5f32; WIDTH];
-    measure(small, "ps: get + inc, 100 f32, touched rows", 20_000, |i| {
+    let name = "ps: get + inc, 100 f32, touched (target <= 50)";
+    measure(small, name, 20_000, |i| {
         get_and_inc(&mut floats, row(i), &delta)
     });
     measure(small, "ps: get alone, 100 f32, touched rows", 20_000, |i| {
@@ -97,7 +120,8 @@ pub(crate) fn run(small: bool) {
         counts.inc_sparse(0, row(i), ((i + 7) % 100) as u32, 1);
         0.0
     });
-    let nodes = nodes(&[1, 1], ElementType::F32, false, WIDTH);
+    large(small);
+    let nodes = nodes(&[1, 1], (ROWS, WIDTH), ElementType::F32, false);
     let mut clients = [nodes[0].client(0), nodes[1].client(1)];
     let all: Vec<u64> = (0..ROWS).collect();
     let mut messages = Vec::new();

@@ -28,9 +28,11 @@ complete -c petuum -n "__fish_petuum_needs_command" -s h -l help -d 'Print help 
 complete -c petuum -n "__fish_petuum_needs_command" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "dml" -d 'Distance metrics: similar examples near, dissimilar ones apart'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "dnn" -d 'Neural networks: classes or numbers from features'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "lasso" -d 'Sparse linear and logistic regression: lasso and elastic net'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
-complete -c petuum -n "__fish_petuum_needs_command" -f -a "convert" -d 'Turn documents into a binary cache that later runs map into memory'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "predict" -d 'Use a saved model: predictions for further data, as csv on standard output'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "convert" -d 'Turn data into a binary file that later runs map into memory'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "generate" -d 'Write synthetic data with a known truth'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "man" -d 'Write the man pages'
@@ -76,7 +78,7 @@ bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update fo
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l time-limit -d 'Stop after so many seconds of training' -r
-complete -c petuum -n "__fish_petuum_using_subcommand dml" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l target -d 'Stop when the objective is at least as good as this' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l seed -d 'Where everything random comes from' -r
@@ -147,7 +149,7 @@ bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update fo
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l time-limit -d 'Stop after so many seconds of training' -r
-complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l target -d 'Stop when the objective is at least as good as this' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l seed -d 'Where everything random comes from' -r
@@ -161,6 +163,63 @@ complete -c petuum -n "__fish_petuum_using_subcommand dnn" -s q -l quiet -d 'No 
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l weights -d 'File with the examples\' weights: one a line, or an array' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l drop-columns -d 'Columns of csv that are left out: numbers from 1 or names, with commas between' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l names -d 'File with the features\' names, one a line' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l first-index -d 'The first index in libsvm files, 0 or 1 [default: 0 if it occurs, else 1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l lambda -d 'λ: weight of the penalty' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l lambda-ratio -d 'λ as a part of λ_max, the smallest λ at which all coefficients are 0; of a path, its last [default: 0.1; of a path 0.01, or 0.0001 with more samples than features]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l l1-ratio -d 'α: part of the penalty that is ‖b‖₁; the rest is ½‖b‖²' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l loss -d 'What is lost where a prediction is wrong' -r -f -a "squared\t'Half the squared error'
+logistic\t'Negative log-likelihood of two classes'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l path -d 'Solve for N values of λ, evenly spaced on a logarithmic scale, from λ_max down' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l folds -d 'Choose λ by cross-validation over so many parts of the samples; without --path 100 values are tried' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l choose -d 'Which λ cross-validation chooses for the model' -r -f -a "min\t'That of the least deviance of the samples left out'
+1se\t'The largest λ whose deviance is within one standard error of the least'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l schedule -d 'Which coefficients are worked on first' -r -f -a "priority\t'Those that promise most'
+cyclic\t'In turn'
+random\t'Any'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l correlation-threshold -d 'Features that are correlated by more than this do not join the working set together [default: 0.2, or 6/√n with fewer than 900 samples]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l shards -d 'Parameter-server shards in each process' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l rank -d 'Start only this rank of --hosts; give the same command on every host' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l secret-file -d 'File with the secret that all ranks share' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l connect-timeout -d 'How long to wait for the other hosts at the start' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l consistency -d 'What a read of shared parameters may miss' -r -f -a "bsp\t'Nothing: every clock reads the result of the one before; runs are bit-identical'
+ssp\t'The last S clocks; rows that miss more are fetched'
+essp\t'The last S clocks; changed rows are pushed to their readers at once'
+async\t'Anything: reads never wait'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l staleness -d 'Clocks that a read may miss' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l bandwidth -d 'Megabits a second that each host may send, and may receive' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
+age\t'Those that have waited longest'
+random\t'Any'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l time-limit -d 'Stop after so many seconds of training' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l target -d 'Stop when the objective is at least as good as this' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l seed -d 'Where everything random comes from' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -s o -l output -d 'Save the model in this folder, which must be new or empty' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l records -d 'The form of the records on standard output' -r -f -a "csv\t'Comma-separated values under a header'
+jsonl\t'One JSON object a line, with the same names, and reads counted by their staleness'"
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l checkpoint-every -d 'Clocks between two checkpoints' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l standardize -d 'Scale features to standard deviation 1 for the penalty; coefficients are told for the features as they are'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l no-intercept -d 'Predict from the features alone'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l format -d 'The documents\' format: docword, lda-c, libsvm, text or cache [default: guessed]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l vocab -d 'File with one word a line, in the order of the word ids' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l stop-words -d 'File with words, one a line, that are left out of plain text' -r -F
@@ -193,7 +252,7 @@ bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update fo
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l time-limit -d 'Stop after so many seconds of training' -r
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l target -d 'Stop when the objective is at least as good as this' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l seed -d 'Where everything random comes from' -r
@@ -211,9 +270,19 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -s h -l help -d 'Prin
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s k -l factors -d 'Number of factors of each user and each item [default: 32; for the built-in sample 5]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l regularization -d 'λ: weight of the squared factors and biases, once per rating' -r
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps, whatever the scale of the ratings' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l method -d 'How factors are found' -r -f -a "sgd\t'Stochastic gradient descent, rating by rating: the fastest'
+als\t'Alternating least squares: all users exactly, then all items'
+ccd\t'CCD++, coordinate descent: one factor of all users and items after the other'"
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l confidence -d 'A: a rating r counts 1 + A r times as much as a pair that was not seen' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l inner-iterations -d 'How often each factor goes from the users to the items and back in a pass of --method ccd' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps, whatever the scale of the ratings [default: 0.3; with --parallel data 0.1]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l test -d 'Ratings to predict: file or folder' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l holdout -d 'Part of the ratings that is kept out and predicted [default: 0.1, without --test]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l parallel -d 'What workers share' -r -f -a "model\t'Item blocks rotate around the workers; no factor is ever stale'
+data\t'All items are shared, as stale as --staleness allows; for comparison'"
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l step-scaling -d 'How steps on items become shorter under --parallel data, where several workers take them at once' -r -f -a "none\t'Not at all'
+staleness\t'Divided by √((s+1) P): s of --staleness, P workers'
+delay\t'Divided by √(1 + updates by others that a clock of this worker missed)'"
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l blocks-per-worker -d 'Least number of item blocks for each worker; with 2, one travels while the other is worked on' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l shards -d 'Parameter-server shards in each process' -r
@@ -235,7 +304,7 @@ bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update fo
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l time-limit -d 'Stop after so many seconds of training' -r
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l target -d 'Stop when the objective is at least as good as this' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l seed -d 'Where everything random comes from' -r
@@ -244,6 +313,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -l records -d 'The for
 jsonl\t'One JSON object a line, with the same names, and reads counted by their staleness'"
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint-every -d 'Clocks between two checkpoints' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l implicit -d 'What was seen was liked, and nothing else was: weighted by --confidence, without biases; with --method als'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l no-bias -d 'Predict from the mean and the factors alone'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l nonnegative -d 'Keep all factors at 0 or above'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
@@ -251,22 +321,46 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -s q -l quiet -d 'No p
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand convert" -l format -d 'The documents\' format: docword, lda-c, libsvm, text or cache [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l model -d 'The model: the folder that a training run wrote with --output' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf)' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l weights -d 'File with the examples\' weights: one a line, or an array' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l drop-columns -d 'Columns of csv that are left out: numbers from 1 or names, with commas between' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l names -d 'File with the features\' names, one a line' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l first-index -d 'The first index in libsvm files, 0 or 1 [default: 0 if it occurs, else 1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l probabilities -d 'The probability of every class instead of the likeliest class (classifiers)'
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -s q -l quiet -d 'No notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l format -d 'The data\'s format [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -s o -l output -d 'The file to write' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l vocab -d 'File with one word a line, in the order of the word ids' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l stop-words -d 'File with words, one a line, that are left out of plain text' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l min-count -d 'Leave out words of plain text that occur fewer times than this in all documents' -r
-complete -c petuum -n "__fish_petuum_using_subcommand convert" -s o -l output -d 'The cache to write' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l memory -d 'MiB of memory for features on their way to columns' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l weights -d 'File with the examples\' weights: one a line, or an array' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l drop-columns -d 'Columns of csv that are left out: numbers from 1 or names, with commas between' -r
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l names -d 'File with the features\' names, one a line' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l first-index -d 'The first index in libsvm files, 0 or 1 [default: 0 if it occurs, else 1]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -l force -d 'Replace the file if it is there'
+complete -c petuum -n "__fish_petuum_using_subcommand convert" -l columns -d 'Read examples instead of documents and write them by columns'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s q -l quiet -d 'No notes on standard error; errors stay'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lda mf help" -s h -l help -d 'Print help'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lda mf help" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lda mf help" -f -a "dml" -d 'Classes in a few directions among many that tell nothing'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lda mf help" -f -a "dnn" -d 'Points of rings, a class each, in a space of many dimensions'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lda mf help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lda mf help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lda mf help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "dml" -d 'Classes in a few directions among many that tell nothing'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "dnn" -d 'Points of rings, a class each, in a space of many dimensions'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -s o -l output -d 'Folder for clusters.NAME.csv' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l name -d 'NAME in the file\'s name' -r
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l points -d 'Number of points' -r
@@ -293,6 +387,29 @@ complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -s q -l quiet -d 'No notes on standard error; errors stay'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -s o -l output -d 'Folder for examples.NAME.FORMAT and planted.NAME.csv' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l name -d 'NAME in the files\' names' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l samples -d 'Number of examples' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l features -d 'Number of features' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l planted -d 'Number of features with a planted coefficient' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l design -d 'What the features are like' -r -f -a "independent\t'Dense and independent'
+chain\t'Dense, each correlated with the one before'
+blocks\t'Dense, correlated within blocks'
+sparse\t'Sparse, with values of tf-idf'
+ones\t'Sparse, every value that is not 0 is 1'"
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l correlation -d 'Correlation of neighbours in a chain, or of all features in a block' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l block -d 'Features in a block' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l nonzeros -d 'Examples in which a sparse feature is, on average' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l signal -d 'Variance that the features explain, over variance that they do not' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l format -d 'The form of the examples: design is written feature by feature, in little memory' -r -f -a "design\t'The binary form that petuum maps'
+csv\t'Text, target first, with a header'
+libsvm\t'Text, index:value'"
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l seed -d 'Everything random comes from it' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l gzip -d 'Write gzip instead of plain text'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l force -d 'Replace files that are there'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -s q -l quiet -d 'No notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -s o -l output -d 'Folder for docword.NAME.txt.gz, vocab.NAME.txt and planted.NAME.txt' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l name -d 'NAME in the files\' names' -r
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lda" -l documents -d 'Number of documents' -r
@@ -322,6 +439,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "dml" -d 'Classes in a few directions among many that tell nothing'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "dnn" -d 'Points of rings, a class each, in a space of many dimensions'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -329,16 +447,19 @@ complete -c petuum -n "__fish_petuum_using_subcommand completions" -s h -l help 
 complete -c petuum -n "__fish_petuum_using_subcommand completions" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lda mf convert generate completions man help" -f -a "dml" -d 'Distance metrics: similar examples near, dissimilar ones apart'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lda mf convert generate completions man help" -f -a "dnn" -d 'Neural networks: classes or numbers from features'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lda mf convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lda mf convert generate completions man help" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lda mf convert generate completions man help" -f -a "convert" -d 'Turn documents into a binary cache that later runs map into memory'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lda mf convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lda mf convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lda mf convert generate completions man help" -f -a "man" -d 'Write the man pages'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lda mf convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "dml" -d 'Distance metrics: similar examples near, dissimilar ones apart'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "dnn" -d 'Neural networks: classes or numbers from features'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "lasso" -d 'Sparse linear and logistic regression: lasso and elastic net'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "predict" -d 'Use a saved model: predictions for further data, as csv on standard output'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "convert" -d 'Turn data into a binary file that later runs map into memory'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "man" -d 'Write the man pages'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "dml" -d 'Classes in a few directions among many that tell nothing'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "dnn" -d 'Points of rings, a class each, in a space of many dimensions'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'

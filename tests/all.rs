@@ -11,10 +11,14 @@ mod data_formats;
 mod data_splitting;
 // The cache: used in place, refused when damaged or stale.
 mod data_cache;
+// Examples as files and users bring them: real sets, and `petuum convert --columns`.
+mod examples;
 // The real sets have the sizes that their README states.
 mod data_real;
 // The read rule under a hostile network: a seeded simulator of whole runs.
 mod staleness;
+// What `--bandwidth` promises, measured with real processes, and said when it cannot be kept.
+mod bandwidth;
 /// Messages survive the wire, nonsense does not, and the handshake tells ranks from strangers.
 mod wire;
 // What a user types and what scripts rely on: flags, help, records, exit statuses.
@@ -27,3 +31,7 @@ mod tidy;
 mod faults;
 // What a run says follows from what it saves, and a resumed run is the same run.
 mod lda_saved;
+// Sparse regression against scikit-learn, over several processes, and its saved model.
+mod lasso;
+// Predictions follow from what a model's folder holds, and other models are refused.
+mod predict;

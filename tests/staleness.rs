@@ -3,7 +3,9 @@
 //! Each seed is a whole run: some ranks with some workers each, a consistency, a network that
 //! delays, reorders, drops and repeats messages, workers that step in random order. Every read is
 //! checked against the read rule, the end against the sum of all updates. A failure prints its
-//! seed; `PETUUM_SEED=17 cargo test staleness` plays it again.
+//! seed; `PETUUM_SEED=17 cargo test staleness` plays it again. Every test run plays 1,000 seeds, a
+//! nightly one 10,000: `PETUUM_SEEDS=10000 cargo test --release staleness`. Threads are not simulated
+//! here; the models in `src/ps/model.rs` and `src/engine/model.rs` run through their interleavings.
 
 mod network;
 mod oracle;

@@ -150,7 +150,7 @@ fn message() -> impl Strategy<Value = Message> {
                 |(worker, clock, stats, bytes, partial, ended)| Message::Report {
                     worker,
                     clock,
-                    stats,
+                    stats: Box::new(stats),
                     bytes,
                     partial: partial.map(Payload::Bytes),
                     ended
@@ -239,7 +239,9 @@ proptest! {
         let abort = messages.iter().rposition(|m| Kind::of(m) == Kind::Abort).unwrap_or(0);
         let before: Vec<String> = messages[abort..].iter().map(text).collect();
         let mut queue = Queue::default();
-        messages.into_iter().for_each(|message| queue.push(Prepared::new(message)));
+        for message in messages {
+            queue.push(Prepared::new(message));
+        }
         let after: Vec<String> = received(drained(&mut queue)).iter().map(text).collect();
         prop_assert_eq!(after, before);
     }
@@ -321,7 +323,7 @@ fn every_kind_is_tried() {
 
 #[test]
 fn a_count_alone_claims_no_memory() {
-    // A table or number 0, and then 2^59 rows or payloads.
+    // A table or number 0, and then 2^62 rows or payloads.
     for kind in [Kind::Pull, Kind::Gathered] {
         let bytes = [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
         let decoded = codec::decode(kind, &mut Reader::new(&bytes));
@@ -353,12 +355,15 @@ fn messages_are_as_small_as_they_should_be() {
     let around = frame::HEADER_BYTES + frame::ITEM_BYTES;
     let empty = frames(updates(vec![], Elements::F32(vec![]))).len();
     let floats = updates((50..60).collect(), Elements::F32(vec![0.5; 1000]));
-    assert_eq!(frames(floats).len(), empty + 10 + 1 + 4000);
+    assert_eq!(frames(floats).len(), empty + 2 + 1 + 4000);
     let counts = updates(
         (0..1000).map(|row| 3 * row).collect(),
         Elements::I32(vec![-1; 1000]),
     );
-    assert_eq!(frames(counts).len(), empty + 2 * (1 + 1000));
+    assert_eq!(frames(counts).len(), empty + 2 + 1 + 1 + 1000);
+    let uneven = (0..1000).map(|row| 3 * row + row % 2).collect();
+    let counts = updates(uneven, Elements::I32(vec![-1; 1000]));
+    assert_eq!(frames(counts).len(), empty + 2 * (1 + 1000) + 1);
     assert_eq!(frames(Message::Interrupt { signal: 2 }).len(), around + 1);
 }
 
@@ -390,6 +395,43 @@ fn large_messages_take_turns_and_small_ones_pass() {
         Kind::Goodbye,
     ];
     assert_eq!(kinds, order);
+}
+
+#[test]
+fn limited_blocks_leave_as_far_as_is_allowed() {
+    let block = |turn, bytes| Message::Block {
+        table: 0,
+        block: 0,
+        turn,
+        worker: 0,
+        payload: Payload::Bytes(vec![1; bytes].into()),
+    };
+    let mut queue = Queue::default();
+    queue.limit_blocks();
+    assert_eq!(queue.allow_blocks(500, 0), 0, "nothing is saved up");
+    let told = [block(0, 100), block(1, 100_000)].map(|m| queue.push(Prepared::new(m)));
+    assert_eq!(told, [0, 0]);
+    assert!(drained(&mut queue).is_empty());
+    let others = queue.push(Prepared::new(Message::Interrupt { signal: 2 }));
+    let mut stream = drained(&mut queue);
+    assert_eq!(stream.len() as u64, others);
+    let mut rounds = 0;
+    while queue.allow_blocks(7000, 0) > 0 {
+        let part = drained(&mut queue);
+        assert!(!part.is_empty() && part.len() <= 7000 + 2 * frame::HEADER_BYTES);
+        stream.extend_from_slice(&part);
+        rounds += 1;
+    }
+    assert_eq!(rounds, 100_100 / 7000 + 1);
+    queue.push(Prepared::new(block(2, 50_000)));
+    queue.goodbye();
+    stream.extend_from_slice(&drained(&mut queue));
+    let kinds: Vec<Kind> = received(stream).iter().map(Kind::of).collect();
+    let blocks = [Kind::Block; 3];
+    assert_eq!(
+        kinds,
+        [&[Kind::Interrupt], &blocks[..], &[Kind::Goodbye]].concat()
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use clap_complete::Shell;
 
 use super::convert::Convert;
 use super::shared;
+use crate::program::predict::PredictFlags;
 use crate::program::{self, Recipe};
 
 const SUMMARY: &str = "Train large machine-learning models on one machine or on many";
@@ -55,7 +56,8 @@ pub fn command() -> Command {
     for recipe in program::all() {
         command = command.subcommand(train(&recipe));
     }
-    command = command.subcommand(convert()).subcommand(generate());
+    command = command.subcommand(predict()).subcommand(convert());
+    command = command.subcommand(generate());
     command = command.subcommand(completions()).subcommand(man());
     numbers_may_be_negative(command)
 }
@@ -74,17 +76,39 @@ fn train(recipe: &Recipe) -> Command {
         ))
 }
 
+fn predict() -> Command {
+    let summary = "Use a saved model: predictions for further data, as csv on standard output";
+    PredictFlags::augment_args(Command::new("predict"))
+        .arg(quiet())
+        .about(summary)
+        .long_about(format!(
+            "{summary}.\n\nWhat the data is depends on the program that made the model. A model of mf \
+             reads lines with a user and an item and predicts ratings; with --top it recommends items \
+             to the users that are named, or to all. Models of examples read them in every format \
+             that training takes; their targets may be there or not. Without DATA it reads standard \
+             input. Lines come in the order of the data, below a header."
+        ))
+        .after_long_help(
+            "Examples:\n  petuum predict --model model pairs.csv\n  petuum predict --model model --top \
+             10 > best.csv\n  echo 196,242 | petuum predict --model model\n\n\
+             The exit status is described in petuum(1) and `petuum --help`.",
+        )
+}
+
 fn convert() -> Command {
-    let summary = "Turn documents into a binary cache that later runs map into memory";
+    let summary = "Turn data into a binary file that later runs map into memory";
     Convert::augment_args(Command::new("convert"))
         .arg(quiet())
         .about(summary)
         .long_about(format!(
-            "{summary}.\n\nA run with the cache as DATA begins at once: nothing is parsed or copied. \
-             The cache remembers its sources; when one of them has changed, it is refused."
+            "{summary}.\n\nDocuments become a cache for `petuum lda`; with --columns, examples become a \
+             design for `petuum lasso`, in bounded memory whatever their size. A run with the file as \
+             DATA begins at once: nothing is parsed or copied. The file remembers its sources; when \
+             one of them has changed, it is refused."
         ))
         .after_long_help(
-            "Examples:\n  petuum convert docword.kos.txt.gz -o kos.cache\n  petuum lda kos.cache\n\n\
+            "Examples:\n  petuum convert docword.kos.txt.gz -o kos.cache\n  petuum lda kos.cache\n  \
+             petuum convert --columns ads.svm.gz -o ads.design\n  petuum lasso ads.design\n\n\
              The exit status is described in petuum(1) and `petuum --help`.",
         )
 }

@@ -7,6 +7,7 @@
 //! | `rank.rs` | the rank, as a job scheduler says it |
 //! | `canonical.rs` | options as plain text, to compare ranks and checkpoints |
 //! | `convert.rs` | the `convert` command |
+//! | `predict.rs` | the `predict` command |
 //! | `usage.rs` | what is wrong with a command line |
 //! | `manual.rs` | man pages and completions |
 
@@ -14,6 +15,7 @@ mod canonical;
 mod convert;
 mod help;
 mod manual;
+mod predict;
 mod rank;
 mod shared;
 mod usage;
@@ -31,6 +33,7 @@ pub use manual::pages;
 
 use crate::engine::Io;
 use crate::error::{Error, Result};
+use crate::program::predict::PredictFlags;
 use crate::program::{self, Recipe};
 use crate::report::Notes;
 use convert::Convert;
@@ -77,7 +80,8 @@ fn is_quiet(matches: &ArgMatches) -> bool {
 
 fn dispatch(matches: &ArgMatches, mut stdout: Box<dyn Write + Send>, notes: &Notes) -> Result<()> {
     match matches.subcommand() {
-        Some(("convert", below)) => convert::run(&parsed::<Convert>(below)?, notes),
+        Some(("convert", below)) => convert::run(parsed::<Convert>(below)?, notes),
+        Some(("predict", below)) => predict::run(&parsed::<PredictFlags>(below)?, &mut stdout),
         Some(("generate", below)) => generate(below, notes),
         Some(("completions", below)) => match below.get_one::<Shell>("shell") {
             Some(shell) => manual::show(&mut stdout, &manual::completions(command(), *shell)),

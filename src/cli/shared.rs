@@ -91,10 +91,11 @@ pub(super) struct Shared {
 
     /// Megabits a second that each host may send, and may receive
     ///
-    /// Rows of shared tables that change wait for their turn, updates as well as what comes back. A
-    /// row that --staleness does not let wait any longer leaves regardless; if that alone takes more
-    /// than the limit, a warning says so, once. Each pair of hosts gets an equal part. Without
-    /// --bandwidth nothing waits.
+    /// Rows of shared tables that change wait for their turn, updates as well as what comes back, and
+    /// so do blocks that move to another host. A row that --staleness does not let wait any longer
+    /// leaves regardless, and so do the reports of clocks; if that alone takes more than the limit,
+    /// each host says so, once. Each pair of hosts gets an equal part. Without --bandwidth nothing
+    /// waits.
     #[arg(long, value_name = "MBIT", help_heading = HOSTS, value_parser = above(0.0))]
     bandwidth: Option<f64>,
 
@@ -118,7 +119,7 @@ pub(super) struct Shared {
     #[arg(long, value_name = "SECONDS", help_heading = STOPPING, value_parser = above(0.0))]
     time_limit: Option<f64>,
 
-    /// Stop when the objective changes by less than this part of itself between two records
+    /// Stop when the objective changes by less than this part of itself between two records; 0: never
     #[arg(long, value_name = "T", help_heading = STOPPING, value_parser = real(0.0..))]
     tolerance: Option<f64>,
 

@@ -53,7 +53,7 @@ pub(super) struct Section {
 
 impl Section {
     /// The section as a range; `None` if it does not lie within `length` bytes.
-    fn range(self, length: usize) -> Option<Range<usize>> {
+    pub(super) fn range(self, length: usize) -> Option<Range<usize>> {
         let end = self.start.checked_add(self.bytes)?;
         let fits = end <= length as u64 && self.start.is_multiple_of(ALIGNMENT);
         fits.then_some(self.start as usize..end as usize)
@@ -123,7 +123,7 @@ pub(super) fn load(source: &mut Source, share: Share, threads: usize) -> Result<
     let file = CacheFile::open(&mapping).map_err(&refuse)?;
     let prints = file.sources().map_err(&refuse)?;
     for print in &prints {
-        print.require_fresh(&path)?;
+        print.require_fresh(&path, "petuum convert")?;
     }
     let documents = file.documents(share).map_err(&refuse)?;
     let (store, tokens) = file.rows(documents, threads).map_err(&refuse)?;

@@ -31,16 +31,23 @@ pub fn write_cache(corpus: &Corpus, path: &Path) -> Result<()> {
 }
 
 /// A temporary file in the folder of the file it will become; gone again if it does not.
-struct Beside {
-    file: File,
+pub(super) struct Beside {
+    pub(super) file: File,
     path: PathBuf,
 }
 
 impl Beside {
-    fn create(target: &Path) -> Result<Beside> {
-        let name = format!(".{}.{}.tmp", file_name(target), std::process::id());
+    /// A file that will become `target`, readable too.
+    pub(super) fn create(target: &Path) -> Result<Beside> {
+        Beside::named(target, "tmp")
+    }
+
+    /// A file for a part of what will become `target`.
+    pub(super) fn named(target: &Path, part: &str) -> Result<Beside> {
+        let name = format!(".{}.{}.{part}", file_name(target), std::process::id());
         let path = target.with_file_name(name);
         let file = OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(true)
@@ -51,7 +58,8 @@ impl Beside {
         })
     }
 
-    fn rename_to(self, target: &Path) -> Result<()> {
+    /// Gives it its name.
+    pub(super) fn rename_to(self, target: &Path) -> Result<()> {
         fs::rename(&self.path, target).map_err(|why| Error::cannot_create(target, why))
     }
 }
@@ -64,7 +72,7 @@ impl Drop for Beside {
 }
 
 fn write(corpus: &Corpus, prints: &[Fingerprint], file: &File) -> io::Result<()> {
-    let mut out = Sections::new(BufWriter::with_capacity(1 << 20, file))?;
+    let mut out = Sections::new(BufWriter::with_capacity(1 << 20, file), HEADER_BYTES)?;
     let (words, counts) = (corpus.store.words(), corpus.store.counts());
     let (names, name_ends) = corpus
         .vocabulary
@@ -91,7 +99,13 @@ fn write(corpus: &Corpus, prints: &[Fingerprint], file: &File) -> io::Result<()>
     header.names = out.section(names.as_bytes())?;
     header.name_ends = out.section(name_ends.as_bytes())?;
     header.sources = out.section(&serde_json::to_vec(prints)?)?;
-    out.finish(header)?;
+    out.finish(|ending| {
+        header.checksums = ending.checksums;
+        header.checksums_crc32 = ending.checksums_crc32;
+        header.file_bytes = ending.file_bytes;
+        header.header_crc32 = header.crc32();
+        header.as_bytes().to_vec()
+    })?;
     file.sync_all()
 }
 
@@ -112,10 +126,10 @@ fn marks(corpus: &Corpus) -> Vec<u64> {
 }
 
 /// Sections, aligned, with a checksum for every block of them.
-struct Sections<W> {
+pub(super) struct Sections<W> {
     out: W,
     /// Bytes written so far, the header included.
-    at: u64,
+    pub(super) at: u64,
     block: crc32fast::Hasher,
     /// Bytes in the block so far.
     block_bytes: u64,
@@ -123,12 +137,12 @@ struct Sections<W> {
 }
 
 impl<W: Write + Seek> Sections<W> {
-    /// Leaves room for the header.
-    fn new(mut out: W) -> io::Result<Sections<W>> {
-        out.write_all(&[0; HEADER_BYTES])?;
+    /// Leaves room for a header of so many bytes.
+    pub(super) fn new(mut out: W, header_bytes: usize) -> io::Result<Sections<W>> {
+        out.write_all(&vec![0; header_bytes])?;
         Ok(Sections {
             out,
-            at: HEADER_BYTES as u64,
+            at: header_bytes as u64,
             block: crc32fast::Hasher::new(),
             block_bytes: 0,
             checksums: Vec::new(),
@@ -136,18 +150,22 @@ impl<W: Write + Seek> Sections<W> {
     }
 
     /// Writes a section and says where it is.
-    fn section(&mut self, bytes: &[u8]) -> io::Result<Section> {
+    pub(super) fn section(&mut self, bytes: &[u8]) -> io::Result<Section> {
         let start = self.at;
         self.put(bytes)?;
-        let padding = self.at.next_multiple_of(ALIGNMENT) - self.at;
-        self.put(&[0; ALIGNMENT as usize][..padding as usize])?;
-        Ok(Section {
-            start,
-            bytes: bytes.len() as u64,
-        })
+        self.end(start)
     }
 
-    fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Ends the section that began at `start`.
+    pub(super) fn end(&mut self, start: u64) -> io::Result<Section> {
+        let bytes = self.at - start;
+        let padding = self.at.next_multiple_of(ALIGNMENT) - self.at;
+        self.put(&[0; ALIGNMENT as usize][..padding as usize])?;
+        Ok(Section { start, bytes })
+    }
+
+    /// Writes some bytes of a section.
+    pub(super) fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)?;
         self.at += bytes.len() as u64;
         while !bytes.is_empty() {
@@ -169,22 +187,30 @@ impl<W: Write + Seek> Sections<W> {
         self.block_bytes = 0;
     }
 
-    /// Writes the checksums, and the header at the start.
-    fn finish(mut self, mut header: Header) -> io::Result<()> {
+    /// Writes the checksums, and at the start the header that `header` makes of where they are.
+    pub(super) fn finish(mut self, header: impl FnOnce(&Ending) -> Vec<u8>) -> io::Result<()> {
         if self.block_bytes > 0 {
             self.end_block();
         }
         let checksums = self.checksums.as_bytes();
-        header.checksums = Section {
-            start: self.at,
-            bytes: checksums.len() as u64,
+        let ending = Ending {
+            checksums: Section {
+                start: self.at,
+                bytes: checksums.len() as u64,
+            },
+            checksums_crc32: crc32fast::hash(checksums),
+            file_bytes: self.at + checksums.len() as u64,
         };
-        header.checksums_crc32 = crc32fast::hash(checksums);
-        header.file_bytes = self.at + checksums.len() as u64;
-        header.header_crc32 = header.crc32();
         self.out.write_all(checksums)?;
         self.out.seek(SeekFrom::Start(0))?;
-        self.out.write_all(header.as_bytes())?;
+        self.out.write_all(&header(&ending))?;
         self.out.flush()
     }
+}
+
+/// What a header says of the end of its file.
+pub(super) struct Ending {
+    pub(super) checksums: Section,
+    pub(super) checksums_crc32: u32,
+    pub(super) file_bytes: u64,
 }

@@ -83,12 +83,12 @@ impl Fingerprint {
         }
     }
 
-    /// Refuses `cache` if the source has changed since. A source that is gone is fine: it is looked
-    /// for where it was, and by its name beside the cache.
+    /// Refuses `cache`, which `command` made, if the source has changed since. A source that is gone
+    /// is fine: it is looked for where it was, and by its name beside the cache.
     ///
     /// # Errors
     /// Status 65, naming the source and the remedy.
-    pub(super) fn require_fresh(&self, cache: &Path) -> Result<()> {
+    pub(super) fn require_fresh(&self, cache: &Path, command: &str) -> Result<()> {
         let beside = self.path.file_name().map(|name| cache.with_file_name(name));
         let places = [Some(self.path.clone()), beside];
         let Some(path) = places.into_iter().flatten().find(|path| path.is_file()) else {
@@ -101,11 +101,11 @@ impl Fingerprint {
         }
         if now.bytes != self.bytes {
             let change = format!("it has {} bytes now and had {}", now.bytes, self.bytes);
-            return Err(stale(cache, &path, &change));
+            return Err(stale(cache, &path, &change, command));
         }
         match checksum(&path)? == self.crc32 {
             true => Ok(()),
-            false => Err(stale(cache, &path, "its content is another")),
+            false => Err(stale(cache, &path, "its content is another", command)),
         }
     }
 }
@@ -116,10 +116,10 @@ fn checksum(path: &Path) -> Result<u32> {
 }
 
 /// The error of a cache whose source has changed.
-fn stale(cache: &Path, source: &Path, change: &str) -> Error {
+fn stale(cache: &Path, source: &Path, change: &str, command: &str) -> Error {
     let message = format!(
         "expected a cache of {source} as it is, but {change}; make the cache again with \
-         `petuum convert {source} --output {cache}`",
+         `{command} {source} --output {cache}`",
         source = source.display(),
         cache = cache.display()
     );

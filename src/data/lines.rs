@@ -125,6 +125,7 @@ fn read_region<F: LineFormat>(
         let Slice { range, kept } = &work[index];
         let before = key_before(&lines[..range.start], None, &key);
         let block = format.read(&lines[range.clone()], before, *kept);
+        region.release(start + range.start..start + range.end);
         block.map_err(|fault| fault.shifted(start + range.start))
     };
     let done = spread_into(effort.threads, work.len(), read, sink);

@@ -17,8 +17,10 @@
 //! | `rows`, `corpus`, `vocabulary` | documents in memory |
 //! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
 //! | `load` | from the user's paths to a corpus |
-//! | `ids`, `ratings` | names of users and items; who rated what |
+//! | `ids`, `triples`, `ratings` | names of users and items; a line `user item rating`; who rated what |
+//! | `id_lines` | whose ratings are to be predicted |
 //! | `examples` | features and targets |
+//! | `design` | the same by columns, in memory or mapped |
 //!
 //! The files up to `field` know nothing of documents; readers of other data stand on them too.
 
@@ -45,16 +47,23 @@ mod cache;
 mod cache_write;
 mod load;
 mod ids;
+mod triples;
 mod ratings;
+mod id_lines;
 mod examples;
+mod design;
 
 pub use cache_write::write_cache;
 pub use corpus::{Corpus, Tally, Totals};
+pub use design::{
+    ColumnRef, Converted, Design, DesignKind, DesignWriter, RowIds, convert_examples,
+};
 pub use examples::{
     Classes, ColumnName, Examples, ExamplesFormat, ExamplesOptions, Features, TargetColumn,
     Targets, UNKNOWN_CLASS, load_examples, load_examples_bytes,
 };
 pub use format::Format;
+pub use id_lines::{IdSink, read_id_lines};
 pub use ids::{Ids, NO_ROW};
 pub use load::{CorpusOptions, load_corpus, load_corpus_bytes};
 pub use ratings::{Pieces, Rating, Ratings, RatingsOptions, load_ratings, load_ratings_bytes};

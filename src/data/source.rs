@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{BufRead, BufReader, Cursor};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -37,6 +38,15 @@ impl AsRef<[u8]> for Region {
         match self {
             Region::Mapped(mapping) => mapping.bytes(),
             Region::Static(bytes) => bytes,
+        }
+    }
+}
+
+impl Region {
+    /// Says that these bytes were read and will hardly be read again.
+    pub(super) fn release(&self, range: Range<usize>) {
+        if let Region::Mapped(mapping) = self {
+            mapping.release(range);
         }
     }
 }

@@ -6,13 +6,13 @@
 //! change between the look and the sleep is therefore never missed.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
+use crate::ps::sync::{AtomicU64, Condvar, Mutex, MutexGuard};
 use crate::wire::message::{Clock, Rank};
 
 /// What rank 0 decided after a clock.

@@ -31,7 +31,7 @@ pub(super) enum Input {
 pub(super) struct Report {
     pub(super) worker: WorkerId,
     pub(super) clock: Clock,
-    pub(super) stats: ClockStats,
+    pub(super) stats: Box<ClockStats>,
     pub(super) bytes: [u64; 2],
     pub(super) partial: Option<Payload>,
     pub(super) ended: bool,
@@ -339,7 +339,9 @@ impl<'a, P: Program> Coordinator<'a, P> {
             }
         });
         let settled = match (self.session.settings.tolerance, &self.previous) {
-            (Some(tolerance), Some(before)) => self.session.program.settled(before, now, tolerance),
+            (Some(tolerance), Some(before)) if tolerance > 0.0 => {
+                self.session.program.settled(before, now, tolerance)
+            }
             _ => false,
         };
         good_enough || settled

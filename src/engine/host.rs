@@ -1,14 +1,15 @@
 //! What a program sees of its rank while it loads and saves.
 
 use std::cell::Cell;
+use std::thread;
 
 use bytes::Bytes;
 
 use crate::data::Share;
 use crate::error::{Error, Result};
-use crate::ps::World;
+use crate::ps::{Bound, World};
 use crate::report::Notes;
-use crate::wire::message::{Message, Rank};
+use crate::wire::message::{Message, Rank, WorkerId};
 
 use super::link::Link;
 use super::settings::Settings;
@@ -23,6 +24,8 @@ pub struct Host<'a> {
     threads: usize,
     clocks_per_pass: u64,
     clocks: Option<u64>,
+    bound: Bound,
+    tolerance: Option<f64>,
     next_gather: &'a Cell<u64>,
 }
 
@@ -42,6 +45,8 @@ impl<'a> Host<'a> {
             threads,
             clocks_per_pass,
             clocks: settings.clocks,
+            bound: settings.bound(),
+            tolerance: settings.tolerance,
             next_gather,
         }
     }
@@ -76,12 +81,47 @@ impl<'a> Host<'a> {
         self.clocks
     }
 
+    /// The read rule of the run.
+    pub fn bound(&self) -> Bound {
+        self.bound
+    }
+
+    /// `--tolerance`, for programs that have more than one thing to bring to it.
+    pub fn tolerance(&self) -> Option<f64> {
+        self.tolerance
+    }
+
     /// The share of the data that this rank reads.
     pub fn share(&self) -> Share {
         Share {
             index: self.link.rank,
             of: self.link.world.ranks(),
         }
+    }
+
+    /// Makes something for each worker of this rank from its number and its input, all at once on
+    /// threads of their own; in the order of the workers.
+    ///
+    /// # Errors
+    /// If `make` panics: a bug.
+    pub fn for_workers<I: Send, T: Send>(
+        &self,
+        inputs: Vec<I>,
+        make: impl Fn(WorkerId, I) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let make = &make;
+        let workers = self.link.world.local(self.link.rank);
+        thread::scope(|scope| {
+            let making: Vec<_> = workers
+                .zip(inputs)
+                .map(|(worker, input)| scope.spawn(move || make(worker, input)))
+                .collect();
+            let join = |made: thread::ScopedJoinHandle<'_, T>| {
+                made.join()
+                    .map_err(|_| Error::Bug("a worker's part could not be made".into()))
+            };
+            making.into_iter().map(join).collect()
+        })
     }
 
     /// A line for the user on stderr; only rank 0's are shown.

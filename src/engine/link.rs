@@ -73,14 +73,12 @@ impl Link {
         let Some(transport) = &self.transport else {
             return;
         };
-        // Rows have paid for themselves before they left.
-        let rows = matches!(message, Message::Updates { .. } | Message::Rows { .. });
-        let bytes = transport.send(to, message);
-        if let Some(node) = self.node.get()
-            && !rows
-        {
-            node.spend(to, bytes);
-        }
+        let Some(node) = self.node.get() else {
+            transport.send(to, message);
+            return;
+        };
+        let charged = node.charged(&message);
+        node.charge(to, charged, transport.send(to, message));
     }
 
     /// Sends what is queued, takes leave of the other ranks, and ends the receiving thread.
@@ -97,7 +95,7 @@ impl Link {
         }
     }
 
-    fn everyone_else(&self) -> impl Iterator<Item = Rank> + '_ {
+    pub(super) fn everyone_else(&self) -> impl Iterator<Item = Rank> + '_ {
         (0..self.world.ranks()).filter(|rank| *rank != self.rank)
     }
 

@@ -9,7 +9,9 @@
 //! | `launch.rs`, `control.rs` | starting the ranks of a hosts file on this machine |
 //! | `connect.rs`, `hosts.rs` | finding the other ranks |
 //! | `board.rs`, `link.rs` | where threads wait for each other; what other ranks say |
+//! | `spread.rs` | work of a rank over threads, outside of clocks |
 //! | `pace.rs` | what may leave under `--bandwidth` |
+//! | `model.rs` | the board and small runs, under a model checker |
 //! | `checkpoint.rs` | states of all workers after the same clock |
 
 mod board;
@@ -22,12 +24,15 @@ pub mod hosts;
 mod interrupt;
 mod launch;
 mod link;
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
 mod pace;
 mod plan;
 mod program;
 mod rank;
 mod run;
 mod settings;
+mod spread;
 mod stopwatch;
 mod work;
 mod worker;
@@ -37,4 +42,5 @@ pub use launch::launch;
 pub use program::{Objective, Program};
 pub use run::{InProcess, Io, run, run_in_process};
 pub use settings::{Defaults, Settings};
+pub use spread::spread;
 pub use worker::Worker;

@@ -2,8 +2,9 @@
 //!
 //! `--bandwidth` is what a host may send and what it may receive, each. No host knows what the
 //! others send at the moment, so every pair of hosts gets an equal part: `bandwidth / (hosts − 1)`
-//! from one to the other. Then neither direction of any host carries more. Blocks, reports and
-//! everything else that is not rows of tables leaves at once; rows wait until it is paid for.
+//! from one to the other. Then neither direction of any host carries more. Blocks that move and
+//! rows share that; what either does not need is the other's. The few bytes of everything else
+//! leave at once, and rows wait until they are paid for.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -47,6 +48,10 @@ pub(super) fn pace(link: &Link, settings: &Settings, notes: &Notes, stop: &Recei
     let Some(megabits) = settings.bandwidth else {
         return;
     };
+    let Some(transport) = &link.transport else {
+        return;
+    };
+    transport.limit_blocks();
     let rate = rate(megabits, link.world.ranks());
     let (mut last, mut told, mut bytes) = (Instant::now(), false, 0.0);
     let mut out = Vec::new();
@@ -57,14 +62,21 @@ pub(super) fn pace(link: &Link, settings: &Settings, notes: &Notes, stop: &Recei
             continue;
         };
         bytes += rate * elapsed.as_secs_f64();
-        let whole = bytes.floor();
-        bytes -= whole;
-        node.grant(whole as u64, &mut out);
+        let whole = bytes.floor() as u64;
+        bytes -= whole as f64;
+        for rank in link.everyone_else() {
+            let spare = node.grant(rank, whole / 2, &mut out);
+            let rest = whole - whole / 2 + spare;
+            let blocks = transport.allow_blocks(rank, rest, burst(rate));
+            let spare = node.grant(rank, rest - blocks, &mut out);
+            node.waste(rank, spare);
+        }
         link.send_all(&mut out);
         if node.is_short() && !std::mem::replace(&mut told, true) {
             notes.warning(&format!(
-                "--bandwidth: {megabits} Mbit/s is less than what must leave to keep --staleness {}; rows \
-                 leave in time regardless: raise one of the two",
+                "--bandwidth: {megabits} Mbit/s is less than what {} must send to report its clocks and \
+                 keep --staleness {}; that leaves regardless: raise one of the two",
+                link.name(link.rank),
                 settings.bound().staleness()
             ));
         }

@@ -23,7 +23,7 @@ use crate::engine::{Host, Worker};
 use crate::error::Result;
 use crate::ps::{TableSpec, World};
 use crate::snapshot::{Model, Tensor};
-use crate::wire::message::{Clock, Portable, TableId, WorkerId};
+use crate::wire::message::{Clock, Elements, Portable, TableId, WorkerId};
 
 /// The value and the program's own columns of one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,15 +62,15 @@ pub trait Program: Send + Sync + 'static {
     /// Reads this rank's share of the data and deals it out: one part per local worker, in order.
     fn load(&mut self, host: &Host) -> Result<Vec<Self::Part>>;
 
-    /// The first values of a row of a dense shared table of 32-bit floats, from what `load` or
-    /// `restore` and `rebuild` made; the same on every rank. By default: zeros.
-    fn initial<'a>(
+    /// Rows of dense shared tables that do not begin at zero, handed to `set` one by one. Called on
+    /// every rank after `load`, or after `restore` and `rebuild`, with its parts; each rank keeps the rows that live
+    /// there, so all must say the same. By default: nothing.
+    fn begin(
         &self,
-        _parts: &'a [Self::Part],
-        _table: TableId,
-        _row: u64,
-    ) -> Option<&'a [f32]> {
-        None
+        _parts: &mut [Self::Part],
+        _set: &mut dyn FnMut(TableId, u64, Elements) -> Result<()>,
+    ) -> Result<()> {
+        Ok(())
     }
 
     /// What `worker` computes in `clock`, in order. By default: everything, as one task.
@@ -117,9 +117,9 @@ pub trait Program: Send + Sync + 'static {
     /// through [`Host::gather`]. Only rank 0 has a `model`, and only if one is wanted.
     fn save(&self, parts: Vec<Self::Part>, host: &Host, model: Option<&mut Model>) -> Result<()>;
 
-    /// Before `checkpoint`: brings into the part what it needs of the tables. Every worker does so
-    /// after the same clock.
-    fn collect(&self, _part: &mut Self::Part, _worker: &mut Worker) -> Result<()> {
+    /// Before [`Program::checkpoint`], with the tables there: brings into the part what it needs from
+    /// them. By default: nothing. Not timed as training.
+    fn before_checkpoint(&self, _part: &mut Self::Part, _worker: &mut Worker) -> Result<()> {
         Ok(())
     }
 

@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use crate::error::{Error, Result};
-use crate::ps::{ElementType, Node, TableKind, TableSpec, Traffic};
+use crate::ps::{Node, TableKind, TableSpec, Traffic};
 use crate::report::{Notes, Recorder};
 use crate::snapshot::Model;
-use crate::wire::message::{Clock, Elements, RowBatch};
+use crate::wire::message::Clock;
 
 use super::checkpoint::{Checkpoints, Folder, Resumed};
 use super::coordinator::{Coordinator, Ending, Input};
@@ -102,8 +102,10 @@ impl Rank<'_> {
         let rank = self.link.rank;
         let node = Node::with(world, rank, shards, &tables, plan.bound, traffic);
         let node = Arc::new(node);
+        program.begin(&mut parts, &mut |table, row, elements| {
+            node.set_row(table, row, elements)
+        })?;
         node.start_at(plan.from);
-        set_initial(&program, &parts, &tables, &node)?;
         self.link.install(Arc::clone(&node));
         host.meet(0)?;
 
@@ -252,49 +254,6 @@ impl Rank<'_> {
         model.records(recorder)?;
         model.finish()
     }
-}
-
-/// Rows that travel to the node at once.
-const INITIAL_ROWS: usize = 256;
-
-/// Sets the first values of those rows that live here.
-fn set_initial<P: Program>(
-    program: &P,
-    parts: &[P::Part],
-    tables: &[TableSpec],
-    node: &Node,
-) -> Result<()> {
-    for (table, spec) in (0..).zip(tables) {
-        let TableKind::Shared {
-            rows,
-            element: ElementType::F32,
-            sparse: false,
-            ..
-        } = spec.kind
-        else {
-            continue;
-        };
-        let own: Vec<u64> = (0..rows).filter(|row| node.is_home(*row)).collect();
-        for rows in own.chunks(INITIAL_ROWS) {
-            let (mut numbers, mut elements) = (Vec::new(), Vec::new());
-            for row in rows {
-                if let Some(values) = program.initial(parts, table, *row) {
-                    numbers.push(*row);
-                    elements.extend_from_slice(values);
-                }
-            }
-            if !numbers.is_empty() {
-                node.set_rows(&RowBatch {
-                    table,
-                    rows: numbers,
-                    columns: Vec::new(),
-                    ends: Vec::new(),
-                    elements: Elements::F32(elements),
-                })?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Every rank must have made the same tables: the same vocabulary size, the same blocks.

@@ -29,6 +29,16 @@ impl Stopwatch {
         self.waited += time;
     }
 
+    /// What was counted as waiting.
+    pub(super) fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Forgets what was counted as waiting since it was `waited`.
+    pub(super) fn set_waited(&mut self, waited: Duration) {
+        self.waited = waited;
+    }
+
     /// Seconds of training since the start.
     pub(super) fn seconds(&self) -> f64 {
         self.started

@@ -40,7 +40,7 @@ pub(super) fn work<P: Program>(
         {
             // Only now, not at the end of the clock: what `pull` made of it belongs to the state.
             worker.off_clock(|worker| {
-                program.collect(part, worker)?;
+                program.before_checkpoint(part, worker)?;
                 checkpoints.add(link, worker.id(), clock - 1, program.checkpoint(part))
             })?;
         }
@@ -117,7 +117,7 @@ fn report<T: Portable>(
     link.report(Report {
         worker: worker.id(),
         clock,
-        stats,
+        stats: Box::new(stats),
         bytes: link.bytes(),
         partial,
         ended,

@@ -98,6 +98,11 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// How many of the last clocks the row read last may have missed.
+    pub fn last_staleness(&self) -> u64 {
+        self.client.last_staleness()
+    }
+
     /// The non-zero elements of a row of a sparse shared table, by ascending column.
     pub fn read_sparse(
         &mut self,
@@ -159,12 +164,14 @@ impl<'a> Worker<'a> {
         self.link.board.notify();
     }
 
-    /// Runs `work` without counting its time as training: evaluation that needs to sit inside
-    /// `push`.
+    /// Runs `work` without counting its time as training, nor its waiting: evaluation that needs to
+    /// sit inside `push`.
     pub fn off_clock<T>(&mut self, work: impl FnOnce(&mut Worker) -> T) -> T {
         let begun = Instant::now();
+        let waited = self.watch.waited();
         let result = work(self);
         self.watch.add_excluded(begun.elapsed());
+        self.watch.set_waited(waited);
         result
     }
 

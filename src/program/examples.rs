@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::flag::whole;
-use crate::data::{ColumnName, ExamplesFormat, ExamplesOptions, TargetColumn};
+use crate::data::{ColumnName, Examples, ExamplesFormat, ExamplesOptions, TargetColumn};
+use crate::error::{Error, Result};
 
 /// Which examples, and how to read them.
 #[derive(Debug, Clone, Default, Args)]
@@ -19,6 +20,14 @@ pub struct ExamplesFlags {
     #[arg(long)]
     pub format: Option<ExamplesFormat>,
 
+    /// What is what in them.
+    #[command(flatten)]
+    pub columns: ColumnsFlags,
+}
+
+/// What is what in examples.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ColumnsFlags {
     /// The column of the target in csv: first, last, none, its number from 1 or its name
     ///
     /// [default: first; none with --targets] Arrays of NumPy have a target column only if it is
@@ -57,15 +66,16 @@ pub struct ExamplesFlags {
 impl ExamplesFlags {
     /// The reader's options, with `threads` parsers.
     pub fn options(&self, threads: usize) -> ExamplesOptions {
+        let columns = self.columns.clone();
         ExamplesOptions {
             format: self.format,
-            target: self.target_column.clone(),
-            targets: self.targets.clone(),
-            weight: self.weight_column.clone(),
-            weights: self.weights.clone(),
-            dropped: self.drop_columns.clone(),
-            names: self.names.clone(),
-            first_index: self.first_index,
+            target: columns.target_column,
+            targets: columns.targets,
+            weight: columns.weight_column,
+            weights: columns.weights,
+            dropped: columns.drop_columns,
+            names: columns.names,
+            first_index: columns.first_index,
             threads,
             ..ExamplesOptions::default()
         }
@@ -73,7 +83,7 @@ impl ExamplesFlags {
 
     /// The reader's options for further data (a test set, say) of the features of a training set
     /// that is `like` this: without the files that belong to the training data.
-    pub fn options_like(&self, threads: usize, like: &crate::data::Examples) -> ExamplesOptions {
+    pub fn options_like(&self, threads: usize, like: &Examples) -> ExamplesOptions {
         ExamplesOptions {
             targets: None,
             weights: None,
@@ -81,6 +91,30 @@ impl ExamplesFlags {
             width: Some(like.features.width()),
             first_index: Some(like.first_index),
             ..self.options(threads)
+        }
+    }
+}
+
+impl ColumnsFlags {
+    /// Refuses every flag that is given, because it means nothing without `needed`.
+    ///
+    /// # Errors
+    /// Status 2, naming the first of them.
+    pub fn refuse_all(&self, needed: &str) -> Result<()> {
+        let given = [
+            ("--target-column", self.target_column.is_some()),
+            ("--targets", self.targets.is_some()),
+            ("--weight-column", self.weight_column.is_some()),
+            ("--weights", self.weights.is_some()),
+            ("--drop-columns", !self.drop_columns.is_empty()),
+            ("--names", self.names.is_some()),
+            ("--first-index", self.first_index.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Error::Usage(format!(
+                "{flag}: means nothing without {needed}"
+            ))),
+            None => Ok(()),
         }
     }
 }

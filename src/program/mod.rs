@@ -7,17 +7,23 @@
 //! * `pub fn new(options: Options) -> Result<impl Program>`: checks what single flags cannot.
 //!
 //! and what it can do besides training, named after a colon: `generate` is a submodule with
-//! `ABOUT`, `Options` and `pub fn run(options: Options, notes: &Notes) -> Result<()>`.
+//! `ABOUT`, `Options` and `pub fn run(options: Options, notes: &Notes) -> Result<()>`; `predict` is one
+//! with a function `run` of type [`Predict`].
 
 pub mod corpus;
 pub mod examples;
 pub mod flag;
+pub mod predict;
+
+use std::io::Write;
 
 use clap::{ArgMatches, Command};
 
 use crate::engine::{self, Defaults, Io, Settings};
 use crate::error::Result;
 use crate::report::Notes;
+use crate::snapshot::SavedModel;
+use predict::PredictFlags;
 
 /// What a recipe says about itself.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +52,12 @@ pub struct Recipe {
     pub train: fn(&ArgMatches, Settings, Io) -> Result<()>,
     /// Makes synthetic data with a known truth, if it can.
     pub generate: Option<Generate>,
+    /// Says what a saved model of its own predicts, if it can.
+    pub predict: Option<Predict>,
 }
+
+/// Predicts with a model on so many threads and writes csv.
+pub type Predict = fn(&SavedModel, &PredictFlags, usize, &mut (dyn Write + Send)) -> Result<()>;
 
 /// A generator as the command line sees it.
 pub struct Generate {
@@ -75,6 +86,7 @@ macro_rules! programs {
                         start($name::new(options)?, settings, io)
                     },
                     generate: None,
+                    predict: None,
                 }
             }),*]
         }
@@ -91,9 +103,12 @@ macro_rules! ability {
             },
         })
     };
+    ($name:ident predict) => {
+        Some($name::predict::run)
+    };
 }
 
-programs! { dml: generate, dnn: generate, lda: generate, mf: generate }
+programs! { dml: generate, dnn: generate, lasso: generate predict, lda: generate, mf: generate predict }
 
 fn parsed<T: clap::FromArgMatches>(matches: &ArgMatches) -> Result<T> {
     // The flags were added by the same type, so this fails only if its definition contradicts

@@ -51,8 +51,6 @@ pub(super) struct Chunks {
     open: Vec<RowBatch>,
     /// Of the open message.
     bytes: usize,
-    /// Of the full ones.
-    bytes_full: usize,
     bytes_max: usize,
 }
 
@@ -63,7 +61,6 @@ impl Chunks {
             full: Vec::new(),
             open: Vec::new(),
             bytes: 0,
-            bytes_full: 0,
             bytes_max,
         }
     }
@@ -73,9 +70,10 @@ impl Chunks {
         self.full.is_empty() && self.open.is_empty()
     }
 
-    /// About the bytes of all messages.
-    pub(super) fn bytes(&self) -> u64 {
-        (self.bytes_full + self.bytes) as u64
+    /// About as many bytes as all messages take on the wire.
+    pub(super) fn wire_bytes(&self) -> u64 {
+        let batches = self.full.iter().flatten().chain(&self.open);
+        batches.map(wire_bytes).sum()
     }
 
     /// The messages' contents, at least one (perhaps empty).
@@ -115,18 +113,20 @@ impl<'a, T: Element> Filler<'a, T> {
             let width = self.shape.width as usize;
             let fitting = self.chunks.bytes_max / (width * size_of::<T>()).max(1);
             self.elements.reserve_exact(rows.min(fitting) * width);
+            self.rows.reserve(rows.min(fitting));
         }
         self
     }
 
     /// Adds one row; zeros of sparse rows are left out.
+    #[inline]
     pub(super) fn row(&mut self, row: u64, content: RowRef<'_, T>) {
         let bytes = 12 + content.held() * (size_of::<T>() + 4 * usize::from(self.shape.sparse));
         if self.chunks.bytes > 0 && self.chunks.bytes + bytes > self.chunks.bytes_max {
             self.cut();
             let open = std::mem::take(&mut self.chunks.open);
             self.chunks.full.push(open);
-            self.chunks.bytes_full += std::mem::take(&mut self.chunks.bytes);
+            self.chunks.bytes = 0;
         }
         self.chunks.bytes += bytes;
         self.rows.push(row);
@@ -236,6 +236,7 @@ impl<'a, T: Element> Checked<'a, T> {
     }
 
     /// The content of the row at `position`.
+    #[inline]
     pub(super) fn at(self, position: usize) -> RowRef<'a, T> {
         if self.batch.ends.is_empty() {
             return RowRef::Dense(
@@ -252,6 +253,11 @@ impl<'a, T: Element> Checked<'a, T> {
 
     /// The content of `row`, if the batch has it.
     pub(super) fn find(self, row: u64) -> Option<RowRef<'a, T>> {
+        // Most batches that are asked lie elsewhere.
+        let (first, last) = (self.batch.rows.first()?, self.batch.rows.last()?);
+        if row < *first || row > *last {
+            return None;
+        }
         let position = self.batch.rows.binary_search(&row).ok()?;
         Some(self.at(position))
     }

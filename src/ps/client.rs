@@ -13,9 +13,12 @@ use crate::ps::deltas::Deltas;
 use crate::ps::lockstep::{Contents, WorkerClock};
 use crate::ps::node::{Node, Outgoing};
 use crate::ps::rows::RowRef;
-use crate::ps::shared::Table;
+use crate::ps::shared::{Table, Wish};
 use crate::ps::table::Element;
 use crate::wire::message::{Clock, Message, Rank, STALENESS_COUNTS_MAX, TableId, WorkerId};
+
+/// Most rows that one message asks for: they take 512 KiB at most.
+const PULL_ROWS_MAX: usize = 1 << 15;
 
 /// The staleness that reads observed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct Client {
     at: Clock,
     bound: Bound,
     staleness: Staleness,
+    /// The staleness that the last read observed.
+    last: u64,
     /// By table; nothing for exclusive ones.
     tables: Vec<Option<Box<dyn AnyView>>>,
 }
@@ -126,6 +131,7 @@ impl Client {
             at: node.clocks.at(worker),
             bound: node.bound,
             staleness: Staleness::default(),
+            last: 0,
             tables: node.tables.iter().map(view).collect(),
             node,
         }
@@ -172,16 +178,15 @@ impl Client {
         if self.node.alone() {
             return;
         }
-        let mut missing: Vec<(Rank, u64)> = rows
-            .iter()
-            .filter(|row| !self.node.is_local(**row) && self.is_missing(table, **row))
-            .map(|row| (self.node.partition.home(*row).rank, *row))
-            .collect();
-        missing.sort_unstable();
-        missing.dedup();
-        for group in missing.chunk_by(|a, b| a.0 == b.0) {
-            let rows: Vec<u64> = group.iter().map(|(_, row)| *row).collect();
-            self.ask(table, group[0].0, &rows, out);
+        let mut by_home: Vec<Vec<u64>> = vec![Vec::new(); self.node.world().ranks() as usize];
+        for row in rows {
+            by_home[self.node.partition.home(*row).rank as usize].push(*row);
+        }
+        for home in self.node.others() {
+            let rows = &mut by_home[home as usize];
+            rows.sort_unstable();
+            rows.dedup();
+            self.ask(table, home, rows, out);
         }
     }
 
@@ -193,16 +198,17 @@ impl Client {
         stamp.is_none_or(|stamp| !self.bound.allows(self.at, stamp.max(floor)))
     }
 
-    /// Pulls those of `rows`, ascending rows of `home`, that have not been asked for yet.
+    /// Pulls those of `rows`, ascending rows of `home`, that must not be read yet and have not been
+    /// asked for.
     fn ask(&self, table: TableId, home: Rank, rows: &[u64], out: &mut Outgoing) {
         let stamp = self.bound.oldest(self.at);
-        let eager = self.node.bound.eager();
-        let shared = self.node.shared_table(table);
-        let unasked = |row: &u64| shared.ask(*row, stamp, eager);
-        let rows: Vec<u64> = rows.iter().copied().filter(unasked).collect();
-        if !rows.is_empty() {
-            out.push((home, Message::Pull { table, rows, stamp }));
-        }
+        let wish = Wish {
+            stamp,
+            floor: self.node.floor(home),
+            eager: self.node.bound.eager(),
+        };
+        let unasked = self.node.shared_table(table).ask(home, rows, wish);
+        pull(table, stamp, &unasked, |message| out.push((home, message)));
     }
 
     /// A dense row with the worker's own updates; once [`Client::ready`] said yes.
@@ -332,13 +338,31 @@ impl Client {
             self.bound.allows(self.at, stamp),
             "a row was read before it was ready"
         );
-        self.staleness.add(observed(self.at, stamp));
+        self.last = observed(self.at, stamp);
+        self.staleness.add(self.last);
+    }
+
+    /// The staleness that the last read observed, in clocks.
+    pub fn last_staleness(&self) -> u64 {
+        self.last
     }
 
     /// The staleness of the reads since it was last taken.
     pub fn take_staleness(&mut self) -> Staleness {
         std::mem::take(&mut self.staleness)
     }
+}
+
+/// Asks for ascending rows, cut so that the home can answer the first while the others are on their
+/// way.
+pub(super) fn pull(table: TableId, stamp: Clock, rows: &[u64], send: impl FnMut(Message)) {
+    let parts = rows.chunks(PULL_ROWS_MAX);
+    let message = |rows: &[u64]| Message::Pull {
+        table,
+        rows: rows.to_vec(),
+        stamp,
+    };
+    parts.map(message).for_each(send);
 }
 
 /// The view of a table with elements of type `T`.

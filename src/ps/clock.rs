@@ -3,8 +3,9 @@
 //! All accesses are sequentially consistent: of two workers that complete a clock at the same time,
 //! at least one must see both, or nobody would notice that the clock is complete.
 
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
+use crate::ps::sync::AtomicI64;
 use crate::ps::world::World;
 use crate::wire::message::{Clock, Rank, WorkerId};
 

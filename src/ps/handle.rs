@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
 use crate::ps::batch::Chunks;
+use crate::ps::client::pull;
 use crate::ps::node::{Node, Outgoing, lock};
 use crate::ps::outbox::{Arrived, InFlight};
 use crate::ps::peer::Peer;
@@ -185,9 +186,9 @@ impl Node {
     /// Pays for rows that were asked for. The first copies are no matter of the read rule.
     fn answer(&self, peer: &mut Peer, wanted: Clock, chunks: &Chunks) {
         if !self.bound.eager() && wanted >= 0 {
-            self.force(peer, chunks.bytes());
+            self.force(peer, chunks.wire_bytes());
         } else if let Some(budget) = &mut peer.budget {
-            budget.spend(chunks.bytes());
+            budget.spend(chunks.wire_bytes());
         }
     }
 
@@ -231,6 +232,9 @@ impl Node {
                 table.changed(from, &mut chunks);
             }
         }
+        if let Some(budget) = &mut peer.budget {
+            budget.spend(chunks.wire_bytes());
+        }
         let included = peer.inbox.included();
         let send = |message| out.push((from, message));
         peer.pushes.send(
@@ -248,12 +252,10 @@ impl Node {
             let Some(table) = table else { continue };
             let unanswered = table.unanswered(rank, self.bound.eager());
             for group in unanswered.chunk_by(|a, b| a.0 == b.0) {
-                let message = Message::Pull {
-                    table: id as TableId,
-                    rows: group.iter().map(|(_, row)| *row).collect(),
-                    stamp: group[0].0,
-                };
-                out.push((rank, message));
+                let rows: Vec<u64> = group.iter().map(|(_, row)| *row).collect();
+                pull(id as TableId, group[0].0, &rows, |message| {
+                    out.push((rank, message))
+                });
             }
         }
     }

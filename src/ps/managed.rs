@@ -8,39 +8,66 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::ps::batch::Chunks;
+use crate::ps::batch::{Chunks, wire_bytes};
 use crate::ps::node::{Node, Outgoing, lock};
 use crate::ps::peer::Peer;
 use crate::ps::traffic::Candidate;
-use crate::wire::message::{Clock, Rank};
+use crate::wire::message::{Clock, Message, Rank};
 
 impl Node {
-    /// `bytes` more may leave for each other rank; what waits leaves as far as they go. Call it
-    /// regularly with what the bandwidth allows. Without a limit nothing happens.
-    pub fn grant(&self, bytes: u64, out: &mut Outgoing) {
-        for rank in self.others() {
-            let peer = &mut *lock(&self.peers[rank as usize]);
-            let Some(budget) = &mut peer.budget else {
-                return;
-            };
-            budget.grant(bytes);
-            // Neither direction starves the other.
-            let first = budget.pushes_first;
-            budget.pushes_first = !first;
-            for pushes in [first, !first] {
-                if pushes {
-                    self.push_more(peer, rank, out);
-                } else {
-                    self.update_more(peer, rank, out);
-                }
+    /// `bytes` more may leave for the other rank `to`; what waits leaves as far as they go. Call it
+    /// regularly with what the bandwidth allows. Returns how many of them are too many to be saved
+    /// up; without a limit all.
+    pub fn grant(&self, to: Rank, bytes: u64, out: &mut Outgoing) -> u64 {
+        let peer = &mut *lock(&self.peers[to as usize]);
+        let Some(budget) = &mut peer.budget else {
+            return bytes;
+        };
+        let spare = budget.grant(bytes);
+        // Neither direction starves the other.
+        let first = budget.pushes_first;
+        budget.pushes_first = !first;
+        for pushes in [first, !first] {
+            if pushes {
+                self.push_more(peer, to, out);
+            } else {
+                self.update_more(peer, to, out);
             }
+        }
+        spare
+    }
+
+    /// So many of the bytes that could not be saved up were not needed by anything else either: the
+    /// bandwidth was not too small then.
+    pub fn waste(&self, to: Rank, bytes: u64) {
+        if let Some(budget) = &mut lock(&self.peers[to as usize]).budget {
+            budget.waste(bytes);
         }
     }
 
-    /// Something else of `bytes` has left for `to`; rows wait for it.
-    pub fn spend(&self, to: Rank, bytes: u64) {
-        if let Some(budget) = &mut lock(&self.peers[to as usize]).budget {
-            budget.spend(bytes);
+    /// What the rows in a message that has come from this node were charged with, 0 of one without
+    /// rows; see [`Node::charge`].
+    pub fn charged(&self, message: &Message) -> u64 {
+        let batches = match message {
+            _ if self.traffic.limit.is_none() => return 0,
+            Message::Updates { batches, .. } => batches.iter(),
+            Message::Rows { batches, .. } => batches.iter(),
+            _ => return 0,
+        };
+        batches.map(wire_bytes).sum()
+    }
+
+    /// A message that was `charged` so far has left for `to`, and takes `bytes`; rows wait for what
+    /// it takes beyond that.
+    pub fn charge(&self, to: Rank, charged: u64, bytes: u64) {
+        if self.traffic.limit.is_none() || charged == bytes {
+            return;
+        }
+        let peer = &mut *lock(&self.peers[to as usize]);
+        match &mut peer.budget {
+            Some(budget) if charged > 0 => budget.correct(charged, bytes),
+            // No row, so nobody has had a choice.
+            _ => self.force(peer, bytes),
         }
     }
 
@@ -70,20 +97,21 @@ impl Node {
         self.settled.load(Ordering::SeqCst)
     }
 
-    fn may_send(&self, peer: &Peer) -> bool {
+    pub(super) fn may_send(&self, peer: &Peer) -> bool {
         let spent = peer.budget.as_ref().is_some_and(|budget| budget.is_spent());
         self.is_settled() || !spent
     }
 
     /// Sends waiting updates of clocks that this rank has completed.
     fn update_more(&self, peer: &mut Peer, rank: Rank, out: &mut Outgoing) {
-        if !self.may_send(peer) {
+        // In lockstep updates wait elsewhere, and a clock counts as completed with the last of them.
+        if self.bound.lockstep() || !self.may_send(peer) {
             return;
         }
         let own = self.clocks.own();
         let mut chunks = self.chunks();
         let completes = self.leave(peer, rank, (own, own), &mut chunks);
-        if !chunks.is_empty() {
+        if !chunks.is_empty() || completes > peer.outbox.completes() {
             let send = |message| out.push((rank, message));
             peer.outbox.send(chunks.finish(), completes, false, send);
         }
@@ -104,10 +132,13 @@ impl Node {
             table.waiting(rank, newest, &mut candidates);
         }
         let due = |c: &Candidate| whole || self.bound.update_is_due(c.since, own);
-        self.choose(peer, &mut candidates, due);
+        let charged = self.choose(peer, &mut candidates, due);
         for rows in candidates.chunk_by(|a, b| a.table == b.table) {
             let table = self.shared_table(rows[0].table);
             table.drain_rows(rank, rows, whole, chunks);
+        }
+        if let Some(budget) = &mut peer.budget {
+            budget.correct(charged, chunks.wire_bytes());
         }
         let oldest = self.shared().map(|table| table.oldest_waiting(rank)).min();
         own.min(oldest.unwrap_or(Clock::MAX).saturating_sub(1))
@@ -138,11 +169,14 @@ impl Node {
             table.owed(rank, newest, &mut candidates);
         }
         let due = |c: &Candidate| settled || self.bound.push_is_due(c.since, stamp);
-        self.choose(peer, &mut candidates, due);
+        let charged = self.choose(peer, &mut candidates, due);
         let mut chunks = self.chunks();
         for rows in candidates.chunk_by(|a, b| a.table == b.table) {
             self.shared_table(rows[0].table)
                 .take_owed(rank, rows, &mut chunks);
+        }
+        if let Some(budget) = &mut peer.budget {
+            budget.correct(charged, chunks.wire_bytes());
         }
         let oldest = self.shared().map(|table| table.oldest_owed(rank)).min();
         let told = peer.pushes.complete();
@@ -163,22 +197,23 @@ impl Node {
         }
     }
 
-    /// Keeps the candidates that leave now, in table and row order.
+    /// Keeps the candidates that leave now, in table and row order; returns what the budget was
+    /// charged for them.
     fn choose(
         &self,
         peer: &mut Peer,
         candidates: &mut Vec<Candidate>,
         due: impl Fn(&Candidate) -> bool,
-    ) {
-        match &mut peer.budget {
-            Some(budget) => {
-                budget.choose(candidates, due);
-                if budget.is_short() {
-                    self.short.store(true, Ordering::Relaxed);
-                }
-            }
-            None => candidates.sort_unstable_by_key(|c| (c.table, c.row)),
+    ) -> u64 {
+        let Some(budget) = &mut peer.budget else {
+            candidates.sort_unstable_by_key(|c| (c.table, c.row));
+            return 0;
+        };
+        let charged = budget.choose(candidates, due);
+        if budget.is_short() {
+            self.short.store(true, Ordering::Relaxed);
         }
+        charged
     }
 
     /// Rows have left because the read rule demands them, whatever the budget.

@@ -8,6 +8,8 @@ mod deltas;
 mod handle;
 mod lockstep;
 mod managed;
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
 mod node;
 mod outbox;
 mod peer;
@@ -17,6 +19,7 @@ mod replica;
 mod rows;
 mod shard;
 mod shared;
+pub(crate) mod sync;
 mod table;
 #[cfg(test)]
 mod tests;

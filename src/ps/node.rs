@@ -21,8 +21,8 @@
 //!
 //! With one rank there are no peers: nothing is encoded, sent or noted for sending.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::ps::batch::{Chunks, Shape};
@@ -33,10 +33,11 @@ use crate::ps::lockstep::Lockstep;
 use crate::ps::peer::Peer;
 use crate::ps::relocate::Blocks;
 use crate::ps::shared::{AnyTable, new_table};
+use crate::ps::sync::{AtomicBool, AtomicI64, Mutex, MutexGuard};
 use crate::ps::table::{Partition, TableKind, TableSpec};
 use crate::ps::traffic::{Priority, Traffic, Wire};
 use crate::ps::world::World;
-use crate::wire::message::{Clock, Message, Payload, Rank, RowBatch, TableId, WorkerId};
+use crate::wire::message::{Clock, Elements, Message, Payload, Rank, RowBatch, TableId, WorkerId};
 
 /// Messages to send, in order, each to its rank.
 pub type Outgoing = Vec<(Rank, Message)>;
@@ -229,11 +230,6 @@ impl Node {
         self.bound.lockstep()
     }
 
-    /// True if a row of a shared table lives on this rank.
-    pub fn is_home(&self, row: u64) -> bool {
-        self.is_local(row)
-    }
-
     /// Sets home rows to the given values; rows that are not mentioned keep theirs. Before any
     /// client reads.
     ///
@@ -244,6 +240,23 @@ impl Node {
         table.check(rows, self.rank)?;
         table.set(rows);
         Ok(())
+    }
+
+    /// Sets a dense row if it lives here, as [`Node::set_rows`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_row(&self, table: TableId, row: u64, elements: Elements) -> Result<()> {
+        if !self.is_local(row) {
+            return Ok(());
+        }
+        self.set_rows(&RowBatch {
+            table,
+            rows: vec![row],
+            ends: Vec::new(),
+            columns: Vec::new(),
+            elements,
+        })
     }
 
     /// The stamp that holds for all copies of `rank`'s rows; of this rank's own, its stamp.

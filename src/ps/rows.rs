@@ -1,5 +1,6 @@
 //! How the elements of rows lie in memory.
 
+use crate::math::pages;
 use crate::ps::table::{Element, ElementType, add};
 
 /// A row, or a change to one, borrowed from wherever it lies.
@@ -87,6 +88,7 @@ impl<T: Element> Rows<T> {
             Rows::Sparse(vec![Vec::new(); slots])
         } else {
             let elements = vec![T::default(); slots * width];
+            pages::prefer_large(&elements);
             Rows::Dense { width, elements }
         }
     }
@@ -95,7 +97,9 @@ impl<T: Element> Rows<T> {
     pub(super) fn push(&mut self) {
         match self {
             Rows::Dense { width, elements } => {
+                let before = elements.capacity();
                 elements.resize(elements.len() + *width, T::default());
+                pages::prefer_large_after(elements, before);
             }
             Rows::Sparse(rows) => rows.push(Vec::new()),
         }
@@ -113,6 +117,7 @@ impl<T: Element> Rows<T> {
     }
 
     /// Adds `delta` to the row at `slot`.
+    #[inline]
     pub(super) fn add(&mut self, slot: usize, delta: RowRef<'_, T>) {
         match (self, delta) {
             (Rows::Dense { width, elements }, RowRef::Dense(delta)) => {
@@ -130,11 +135,15 @@ impl<T: Element> Rows<T> {
 
     /// Sets the row at `slot` to `value`.
     pub(super) fn set(&mut self, slot: usize, value: RowRef<'_, T>) {
-        match self {
-            Rows::Dense { width, elements } => {
+        match (&mut *self, value) {
+            (Rows::Dense { width, elements }, RowRef::Dense(value)) => {
+                elements[slot * *width..(slot + 1) * *width].copy_from_slice(value);
+                return;
+            }
+            (Rows::Dense { width, elements }, _) => {
                 elements[slot * *width..(slot + 1) * *width].fill(T::default());
             }
-            Rows::Sparse(rows) => rows[slot].clear(),
+            (Rows::Sparse(rows), _) => rows[slot].clear(),
         }
         self.add(slot, value);
     }

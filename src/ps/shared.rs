@@ -1,7 +1,7 @@
 //! One shared table on one rank: the home rows that live here and the copies of those that do not.
 
 use std::any::Any;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError};
 
 use crate::error::Result;
 use crate::ps::batch::{CHUNK_BYTES, Checked, Chunks, Filler, Shape, check_rows};
@@ -11,6 +11,7 @@ use crate::ps::outbox::InFlight;
 use crate::ps::replica::Replica;
 use crate::ps::rows::{RowRef, Rows};
 use crate::ps::shard::{Mark, Owed, Shard};
+use crate::ps::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::ps::table::{Element, ElementType, Home, Partition};
 use crate::ps::traffic::{Candidate, importance};
 use crate::wire::message::{Clock, Rank, RowBatch};
@@ -25,6 +26,17 @@ pub(super) struct Table<T> {
     replicas: Vec<Vec<RwLock<Replica<T>>>>,
     /// Changes are weighed, to tell which leave first.
     weigh: bool,
+}
+
+/// What copies a reader needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    /// They have at least this stamp.
+    pub(super) stamp: Clock,
+    /// A stamp that they all have at least, if they are there.
+    pub(super) floor: Clock,
+    /// Asking once is enough.
+    pub(super) eager: bool,
 }
 
 /// What the protocol does with a table whatever its elements are.
@@ -73,9 +85,9 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn set(&self, batch: &RowBatch);
     /// The stamp that the copy of another rank's row came with, if there is a copy.
     fn copy_stamp(&self, row: u64) -> Option<Clock>;
-    /// Notes that a copy of another rank's row is needed; true if its home has to be told. See
-    /// [`Replica::ask`].
-    fn ask(&self, row: u64, stamp: Clock, eager: bool) -> bool;
+    /// Notes that copies of `home`'s rows are needed with this stamp; those that `home` has to be
+    /// told of. A stamp that holds for all of them is `floor`. See [`Replica::ask`].
+    fn ask(&self, home: Rank, rows: &[u64], wish: Wish) -> Vec<u64>;
     /// A worker's view of the table.
     fn view(self: Arc<Self>) -> Box<dyn AnyView>;
 }
@@ -189,17 +201,18 @@ impl<T: Element> Table<T> {
     /// others. The home had `stamp` before.
     pub(super) fn add(&self, deltas: &Deltas<T>, clock: Clock, stamp: Clock) {
         let mark = self.mark(None, stamp);
-        let mut homes: Vec<Vec<(usize, Home)>> = vec![Vec::new(); self.replicas.len()];
-        for (position, row) in deltas.touched().iter().enumerate() {
-            let home = self.partition.home(*row);
-            homes[home.rank as usize].push((position, home));
+        let touched = deltas.touched();
+        let mut positions: Vec<Vec<u32>> = vec![Vec::new(); self.replicas.len()];
+        for (position, row) in (0..).zip(touched) {
+            positions[self.partition.home(*row).rank as usize].push(position);
         }
         // One rank after the other: no lock is taken while another is kept.
-        for (rank, homes) in homes.into_iter().enumerate() {
+        for (rank, positions) in positions.into_iter().enumerate() {
             let mut shards = Kept::new(&self.shards);
             let mut replicas = Kept::new(&self.replicas[rank]);
-            for (position, home) in homes {
-                let delta = deltas.at(position);
+            for position in positions {
+                let position = position as usize;
+                let (home, delta) = (self.partition.home(touched[position]), deltas.at(position));
                 if self.is_local(home) {
                     shards.at(home.shard).add(home.slot, delta, mark);
                 } else {
@@ -245,8 +258,15 @@ impl<T: Element> Table<T> {
     /// Adds the values of home rows to `chunks`, to travel as `shape` says.
     fn values_as(&self, shape: Shape, rows: impl ExactSizeIterator<Item = u64>, to: &mut Chunks) {
         let mut filler = Filler::new(to, shape).expect(rows.len());
+        let (mut at, mut shard) = (0, None);
         for row in rows {
-            self.visit_home(self.partition.home(row), |value| filler.row(row, value));
+            let home = self.partition.home(row);
+            if home.shard != at {
+                shard = None;
+                at = home.shard;
+            }
+            let shard = shard.get_or_insert_with(|| read(&self.shards[at]));
+            filler.row(row, shard.get(home.slot));
         }
         filler.end();
     }
@@ -309,23 +329,25 @@ impl<T: Element> AnyTable for Table<T> {
     }
 
     fn drain(&self, home: Rank, chunks: &mut Chunks) {
-        let mut order: Vec<(u64, usize, usize)> = Vec::new();
+        let mut order: Vec<(u64, u32)> = Vec::new();
         let mut held: Vec<_> = self.replicas[home as usize].iter().map(write).collect();
         for (shard, replica) in held.iter().enumerate() {
             let slots = replica.waiting().map(|(slot, _)| slot);
             order.extend(
-                slots
-                    .enumerate()
-                    .map(|(position, slot)| (self.row(home, shard, slot), shard, position)),
+                (0..)
+                    .zip(slots)
+                    .map(|(i, slot)| (i, self.row(home, shard, slot)))
+                    .map(|(i, row)| (row, i)),
             );
         }
         order.sort_unstable();
         let mut filler = Filler::new(chunks, self.shape).expect(order.len());
-        for (row, shard, position) in order {
+        for (row, position) in order {
+            let Home { shard, slot, .. } = self.partition.home(row);
             if self.shape.half {
-                held[shard].round(self.partition.home(row).slot);
+                held[shard].round(slot);
             }
-            filler.row(row, held[shard].outbox().at(position));
+            filler.row(row, held[shard].outbox().at(position as usize));
         }
         filler.end();
         held.iter_mut().for_each(|replica| replica.clear());
@@ -472,9 +494,19 @@ impl<T: Element> AnyTable for Table<T> {
         self.visit_copy(self.home(row), |_, stamp| stamp)
     }
 
-    fn ask(&self, row: u64, stamp: Clock, eager: bool) -> bool {
-        let home = self.home(row);
-        write(&self.replicas[home.rank as usize][home.shard]).ask(home.slot, stamp, eager)
+    fn ask(&self, home: Rank, rows: &[u64], wish: Wish) -> Vec<u64> {
+        let mut replicas = Kept::new(&self.replicas[home as usize]);
+        let mut unasked = Vec::new();
+        for row in rows {
+            let Home { shard, slot, .. } = self.home(*row);
+            let replica = replicas.at(shard);
+            let stamp = replica.get(slot).map(|(_, stamp)| stamp.max(wish.floor));
+            let missing = stamp.is_none_or(|stamp| stamp < wish.stamp);
+            if missing && replica.ask(slot, wish.stamp, wish.eager) {
+                unasked.push(*row);
+            }
+        }
+        unasked
     }
 
     fn view(self: Arc<Self>) -> Box<dyn AnyView> {

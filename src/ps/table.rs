@@ -153,6 +153,9 @@ pub(super) fn add<T: Element>(to: &mut [T], from: &[T]) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
     ranks: u64,
+    /// Of a number of ranks that is a power of two, its exponent: most are, and a division for
+    /// every row would be seen.
+    rank_bits: Option<u32>,
     shard_bits: u32,
 }
 
@@ -170,8 +173,11 @@ pub struct Home {
 impl Partition {
     /// Rows over `ranks` ranks with `shards` shards each, rounded up to a power of two.
     pub fn new(ranks: u32, shards: u32) -> Partition {
+        let ranks = ranks.max(1);
+        let power = ranks.is_power_of_two();
         Partition {
-            ranks: u64::from(ranks.max(1)),
+            ranks: u64::from(ranks),
+            rank_bits: power.then(|| ranks.trailing_zeros()),
             shard_bits: shards
                 .clamp(1, 1 << 16)
                 .next_power_of_two()
@@ -187,9 +193,9 @@ impl Partition {
     /// Where `row` lives.
     #[inline]
     pub fn home(&self, row: u64) -> Home {
-        let (rank, index) = match self.ranks {
-            1 => (0, row),
-            ranks => (row % ranks, row / ranks),
+        let (rank, index) = match self.rank_bits {
+            Some(bits) => (row & (self.ranks - 1), row >> bits),
+            None => (row % self.ranks, row / self.ranks),
         };
         Home {
             rank: rank as Rank,
@@ -219,8 +225,15 @@ mod tests {
 
     #[test]
     fn home_and_row_are_inverse_and_slots_are_counted_exactly() {
-        for (ranks, shards, rows) in [(1, 1, 5u64), (1, 8, 30), (3, 4, 100), (5, 16, 7), (2, 3, 0)]
-        {
+        let sizes = [
+            (1, 1, 5u64),
+            (1, 8, 30),
+            (3, 4, 100),
+            (5, 16, 7),
+            (2, 3, 0),
+            (4, 2, 99),
+        ];
+        for (ranks, shards, rows) in sizes {
             let partition = Partition::new(ranks, shards);
             let mut counted = vec![vec![0usize; partition.shards()]; ranks as usize];
             for row in 0..rows {

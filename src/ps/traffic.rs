@@ -95,7 +95,7 @@ pub(super) struct Candidate {
     pub(super) bytes: u32,
 }
 
-/// Bytes of a message besides its rows, about.
+/// Bytes of a message besides its rows, about: nothing leaves by choice for less.
 const MESSAGE_BYTES: i64 = 40;
 
 /// The bytes that may leave for one other rank.
@@ -104,7 +104,7 @@ pub(super) struct Budget {
     limit: Limit,
     /// What is saved up; negative: a debt.
     tokens: i64,
-    /// All that was ever granted, and all that ever left because it had to.
+    /// All that was ever granted, used or not, and all that ever left because it had to.
     granted: u64,
     forced: u64,
     rng: Rng,
@@ -125,16 +125,30 @@ impl Budget {
         }
     }
 
-    /// More bytes may leave.
-    pub(super) fn grant(&mut self, bytes: u64) {
-        self.granted += bytes;
+    /// More bytes may leave. Returns how many of them are too many to be saved up.
+    pub(super) fn grant(&mut self, bytes: u64) -> u64 {
         let burst = i64::try_from(self.limit.burst).unwrap_or(i64::MAX);
-        self.tokens = self.tokens.saturating_add_unsigned(bytes).min(burst);
+        let all = self.tokens.saturating_add_unsigned(bytes);
+        self.tokens = all.min(burst);
+        let spare = all.abs_diff(self.tokens);
+        self.granted += bytes - spare;
+        spare
+    }
+
+    /// Bytes could have left when nothing was there to leave.
+    pub(super) fn waste(&mut self, bytes: u64) {
+        self.granted += bytes;
     }
 
     /// Bytes have left.
     pub(super) fn spend(&mut self, bytes: u64) {
         self.tokens = self.tokens.saturating_sub_unsigned(bytes);
+    }
+
+    /// What was thought to be `charged` bytes is `bytes`.
+    pub(super) fn correct(&mut self, charged: u64, bytes: u64) {
+        self.tokens = self.tokens.saturating_add_unsigned(charged);
+        self.spend(bytes);
     }
 
     /// Bytes have left because the read rule left no choice.
@@ -155,16 +169,12 @@ impl Budget {
 
     /// Keeps of `candidates` those that leave now, and pays for them: all that are `due`, then as
     /// many others as there are bytes for, most important first. They are then in table and row
-    /// order.
+    /// order. Returns what they were charged with.
     pub(super) fn choose(
         &mut self,
         candidates: &mut Vec<Candidate>,
         due: impl Fn(&Candidate) -> bool,
-    ) {
-        if candidates.is_empty() {
-            return;
-        }
-        self.spend(MESSAGE_BYTES as u64);
+    ) -> u64 {
         // Those that are due come first; their order does not matter.
         let count = partition(candidates, due);
         self.force(candidates[..count].iter().map(|c| u64::from(c.bytes)).sum());
@@ -183,6 +193,7 @@ impl Budget {
         }
         candidates.truncate(chosen);
         candidates.sort_unstable_by_key(|c| (c.table, c.row));
+        candidates.iter().map(|c| u64::from(c.bytes)).sum()
     }
 
     /// The most important first; what is equal by age, then by place, so that runs repeat.
@@ -260,10 +271,10 @@ mod tests {
     #[test]
     fn what_is_due_leaves_and_then_the_most_important() {
         assert_eq!(rows(Priority::Magnitude, 0), [4]);
-        assert_eq!(rows(Priority::Magnitude, 240), [3, 4]);
-        assert_eq!(rows(Priority::Magnitude, 340), [1, 3, 4]);
-        assert_eq!(rows(Priority::Age, 240), [2, 4]);
-        assert_eq!(rows(Priority::Random, 240).len(), 2);
+        assert_eq!(rows(Priority::Magnitude, 200), [3, 4]);
+        assert_eq!(rows(Priority::Magnitude, 300), [1, 3, 4]);
+        assert_eq!(rows(Priority::Age, 200), [2, 4]);
+        assert_eq!(rows(Priority::Random, 200).len(), 2);
         assert_eq!(rows(Priority::Random, 1000), [1, 2, 3, 4]);
     }
 
@@ -275,7 +286,8 @@ mod tests {
             seed: 1,
         };
         let mut budget = Budget::new(limit, 0);
-        budget.grant(1000);
+        let spare = budget.grant(1000);
+        budget.waste(spare);
         budget.force(600);
         assert!(budget.is_spent() && !budget.is_short());
         budget.grant(300);
@@ -284,6 +296,20 @@ mod tests {
         assert!(!budget.is_spent());
         budget.force(1300);
         assert!(budget.is_short());
+    }
+
+    #[test]
+    fn what_cannot_be_saved_up_comes_back_and_a_wrong_charge_is_corrected() {
+        let limit = Limit {
+            priority: Priority::Age,
+            burst: 200,
+            seed: 1,
+        };
+        let mut budget = Budget::new(limit, 0);
+        assert_eq!([budget.grant(150), budget.grant(150)], [0, 100]);
+        budget.spend(700);
+        budget.correct(700, 150);
+        assert_eq!([budget.grant(100), budget.grant(60)], [0, 10]);
     }
 
     #[test]

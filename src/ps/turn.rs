@@ -1,11 +1,10 @@
 //! What happens when a worker ends its clock or publishes: updates leave, and when that completes a
 //! clock of the whole world, readers are told.
 
-use std::sync::MutexGuard;
-
 use crate::ps::batch::wire_bytes;
 use crate::ps::lockstep::{Contents, DeltaSet, Lockstep, WorkerClock};
 use crate::ps::node::{Node, Outgoing, lock};
+use crate::ps::sync::MutexGuard;
 use crate::wire::message::{Clock, Rank, WorkerId};
 
 impl Node {
@@ -54,6 +53,10 @@ impl Node {
         // Read before the outboxes are drained: they hold at least these clocks' updates.
         let completes = self.clocks.own();
         if !always && !mid_clock && completes <= peer.outbox.completes() {
+            return;
+        }
+        if self.bound.unbounded() && !self.may_send(peer) {
+            // Nobody waits for the clock's end either.
             return;
         }
         let mut chunks = self.chunks();
@@ -142,7 +145,7 @@ impl Node {
             if chunks.is_empty() {
                 return;
             }
-            self.force(peer, chunks.bytes());
+            self.force(peer, chunks.wire_bytes());
         }
         let included = peer.inbox.included();
         let send = |message| out.push((rank, message));

@@ -26,8 +26,8 @@ const WRITE_BYTES: usize = 1 << 20;
 /// Room made for a read, at least, in bytes.
 const READ_BYTES_MIN: usize = 256 * 1024;
 /// Size of a buffer that is read into, in bytes.
-const BUFFER_BYTES: usize = 1 << 20;
-/// Such buffers per connection.
+const BUFFER_BYTES: usize = 2 << 20;
+/// Such buffers per connection, besides the one that is read into.
 const BUFFERS_MAX: usize = 4;
 /// Chunks in one vectored write.
 const SLICES_MAX: usize = 64;
@@ -67,22 +67,23 @@ struct Outgoing {
 }
 
 impl Link {
-    /// Queues a message.
+    /// Queues a message; returns the bytes it takes.
     #[inline]
-    pub(super) fn push(&self, message: Prepared) {
-        self.change(|queue| queue.push(message));
+    pub(super) fn push(&self, message: Prepared) -> u64 {
+        self.change(|queue| queue.push(message))
     }
 
     /// Changes the queue and lets the writing half know, if it sleeps.
     #[inline]
-    pub(super) fn change(&self, change: impl FnOnce(&mut Queue)) {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
         let mut outgoing = lock(&self.outgoing);
-        change(&mut outgoing.queue);
+        let result = change(&mut outgoing.queue);
         let wake = std::mem::take(&mut outgoing.idle);
         drop(outgoing);
         if wake {
             self.wake.notify_one();
         }
+        result
     }
 
     /// Ends the connection.

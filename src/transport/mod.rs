@@ -80,11 +80,28 @@ impl Transport {
     }
 
     /// Sends `message`. It is forgotten if `to` is lost or this end is closed. `Abort` overtakes and
-    /// discards everything else on its way to `to`. Returns about how many bytes it takes.
+    /// discards everything else on its way to `to`. Returns how many bytes it takes.
     pub fn send(&self, to: Rank, message: Message) -> u64 {
         match self {
             Transport::Local(end) | Transport::Coded(end) => end.send(to, message),
             Transport::Tcp(end) => end.send(to, message),
+        }
+    }
+
+    /// From now on [`Message::Block`] leaves only as far as [`Transport::allow_blocks`] allows, and
+    /// [`Transport::send`] counts nothing for it. Within one process nothing is held back.
+    pub fn limit_blocks(&self) {
+        if let Transport::Tcp(end) = self {
+            end.limit_blocks();
+        }
+    }
+
+    /// So many more `bytes` of blocks may leave for `to`, of which `burst` can be saved up; returns
+    /// how many of them are needed.
+    pub fn allow_blocks(&self, to: Rank, bytes: u64, burst: u64) -> u64 {
+        match self {
+            Transport::Local(_) | Transport::Coded(_) => 0,
+            Transport::Tcp(end) => end.allow_blocks(to, bytes, burst),
         }
     }
 

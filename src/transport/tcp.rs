@@ -26,8 +26,9 @@ use crate::wire::hello::{Identity, PROTOCOL};
 use crate::wire::message::{Message, Rank};
 use crate::wire::queue::{Prepared, Queue};
 
-/// While more than this has arrived and not been received, nothing more is read, in bytes.
-const INBOX_BYTES_MAX: usize = 256 << 20;
+/// While more than this has arrived and not been received, nothing more is read, in bytes. Little:
+/// what is received soon is still in the cache, and lies in buffers that are used again.
+const INBOX_BYTES_MAX: usize = 4 << 20;
 /// How often a wait for the other ranks looks for Ctrl-C.
 const INTERRUPT_POLL: Duration = Duration::from_millis(50);
 /// How long peers are told why this rank cannot take part.
@@ -440,10 +441,18 @@ impl Tcp {
         let bytes = message.bytes();
         if bytes > MESSAGE_BYTES_MAX {
             shared.lose(to, format!("cannot be sent a message of {bytes} bytes"));
-        } else {
-            shared.links[to as usize].push(message);
+            return 0;
         }
-        bytes
+        shared.links[to as usize].push(message)
+    }
+
+    pub(super) fn limit_blocks(&self) {
+        let links = self.shared.links.iter();
+        links.for_each(|link| link.change(Queue::limit_blocks));
+    }
+
+    pub(super) fn allow_blocks(&self, to: Rank, bytes: u64, burst: u64) -> u64 {
+        self.shared.links[to as usize].change(|queue| queue.allow_blocks(bytes, burst))
     }
 
     pub(super) fn receive(&self) -> Event {

@@ -8,9 +8,11 @@ use super::codec::{self, Kind};
 use super::frame::{Frame, ITEM_BYTES, ItemHeader};
 use super::message::Message;
 use super::varint::Reader;
+use crate::math::pages;
 
-/// How much memory the first fragment of a message may claim on the word of its header.
-const TRUSTED_BYTES: u64 = 16 << 20;
+/// How much memory the first fragment of a message may reserve on the word of its header. It becomes
+/// resident as bytes arrive; growing later would take the large pages apart.
+const TRUSTED_BYTES: u64 = 1 << 30;
 
 /// The receiving half of one connection, above its frames.
 ///
@@ -80,8 +82,11 @@ impl Assembler {
             self.whole = Some((kind, body));
             return Ok(());
         }
-        let (bytes, expected) = partial
-            .get_or_insert_with(|| (Vec::with_capacity(total.min(TRUSTED_BYTES) as usize), total));
+        let (bytes, expected) = partial.get_or_insert_with(|| {
+            let mut bytes = Vec::with_capacity(total.min(TRUSTED_BYTES) as usize);
+            pages::prefer_large(bytes.spare_capacity_mut());
+            (bytes, total)
+        });
         if *expected != total || bytes.len() as u64 + body.len() as u64 > total {
             return Err(Malformed("a fragment that does not fit its message"));
         }
@@ -92,6 +97,7 @@ impl Assembler {
                 .max(bytes.len() as u64);
             let goal = (goal as usize).max(bytes.len() + body.len());
             bytes.reserve_exact(goal - bytes.len());
+            pages::prefer_large(bytes.spare_capacity_mut());
         }
         bytes.extend_from_slice(&body);
         if bytes.len() as u64 == total {

@@ -7,10 +7,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zerocopy::IntoBytes;
 
 use super::Malformed;
-use super::bf16;
 use super::message::{ClockStats, Elements, Message, Payload, RowBatch, STALENESS_COUNTS_MAX};
 use super::varint::{self, Reader, put, put_signed};
 
@@ -233,6 +231,18 @@ impl Field for bool {
     }
 }
 
+impl<T: Field> Field for Box<T> {
+    fn bytes_max(&self) -> usize {
+        self.as_ref().bytes_max()
+    }
+    fn put(self, out: &mut Encoder) {
+        (*self).put(out);
+    }
+    fn take(input: &mut Reader) -> Result<Self, Malformed> {
+        T::take(input).map(Box::new)
+    }
+}
+
 impl Field for f64 {
     fn bytes_max(&self) -> usize {
         size_of::<f64>()
@@ -325,7 +335,7 @@ impl Field for [u64; 2] {
 
 impl Field for ClockStats {
     fn bytes_max(&self) -> usize {
-        2 * size_of::<f64>() + (4 + self.staleness_counts.len()) * varint::BYTES_MAX
+        2 * size_of::<f64>() + (5 + 2 * self.staleness_counts.len()) * varint::BYTES_MAX
     }
     fn put(self, out: &mut Encoder) {
         self.seconds.put(out);
@@ -333,9 +343,7 @@ impl Field for ClockStats {
         self.staleness_sum.put(out);
         self.reads.put(out);
         self.staleness_max.put(out);
-        put(&mut out.buffer, self.staleness_counts.len() as u64);
-        let counts = self.staleness_counts.iter();
-        counts.for_each(|count| put(&mut out.buffer, *count));
+        put_counts(&self.staleness_counts, &mut out.buffer);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         Ok(ClockStats {
@@ -344,37 +352,81 @@ impl Field for ClockStats {
             staleness_sum: u64::take(input)?,
             reads: u64::take(input)?,
             staleness_max: u64::take(input)?,
-            staleness_counts: {
-                let count = input.count(1)?;
-                if count > STALENESS_COUNTS_MAX {
-                    return Err(Malformed("more counts of staleness than there are"));
-                }
-                (0..count)
-                    .map(|_| input.varint())
-                    .collect::<Result<_, _>>()?
-            },
+            staleness_counts: take_counts(input)?,
         })
     }
 }
 
-/// Row numbers, strictly ascending: the first, then each one's distance less one to the one before.
+/// How many counts there are, then those that are not 0, each after the number of zeros before it.
+fn put_counts(counts: &[u64], out: &mut Vec<u8>) {
+    put(out, counts.len() as u64);
+    let mut zeros = 0;
+    for &count in counts {
+        if count == 0 {
+            zeros += 1;
+        } else {
+            put(out, std::mem::take(&mut zeros));
+            put(out, count);
+        }
+    }
+    if zeros > 0 {
+        put(out, zeros);
+    }
+}
+
+fn take_counts(input: &mut Reader) -> Result<Vec<u64>, Malformed> {
+    const TOO_MANY: Malformed = Malformed("more counts of staleness than there are");
+    let length = input.varint()?;
+    let length = usize::try_from(length).map_err(|_| TOO_MANY)?;
+    if length > STALENESS_COUNTS_MAX {
+        return Err(TOO_MANY);
+    }
+    let mut counts = Vec::with_capacity(length);
+    while counts.len() < length {
+        let zeros = input.varint()?;
+        if zeros > (length - counts.len()) as u64 {
+            return Err(TOO_MANY);
+        }
+        counts.resize(counts.len() + zeros as usize, 0);
+        if counts.len() < length {
+            counts.push(input.varint()?);
+        }
+    }
+    Ok(counts)
+}
+
+/// Row numbers, strictly ascending: their count and the first; then, if all distances are equal, the
+/// distance, or else 0 and each one's distance less one to the one before.
 impl Field for Vec<u64> {
     fn bytes_max(&self) -> usize {
-        (1 + self.len()) * varint::BYTES_MAX
+        (2 + self.len()) * varint::BYTES_MAX
     }
     fn put(self, out: &mut Encoder) {
-        put_rows(&self, &mut out.buffer);
+        put_rows(&self, EVEN_ROWS_MAX, &mut out.buffer);
     }
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
-        let count = input.count(1)?;
+        const TOO_LONG: Malformed = Malformed("a row number of more than 64 bits");
+        let count = input.count_within(EVEN_ROWS_MAX)?;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let first = input.varint()?;
+        let step = if count == 1 { 1 } else { input.varint()? };
+        if step > 0 {
+            let way = step.checked_mul(count as u64 - 1);
+            way.and_then(|way| first.checked_add(way)).ok_or(TOO_LONG)?;
+            return Ok((0..count as u64).map(|i| first + i * step).collect());
+        }
         let mut rows = Vec::with_capacity(count);
-        let mut next = Some(0u64);
-        for _ in 0..count {
+        rows.push(first);
+        let mut last = first;
+        for _ in 1..count {
             let distance = input.varint()?;
-            let row = next.and_then(|next| next.checked_add(distance));
-            let row = row.ok_or(Malformed("a row number of more than 64 bits"))?;
-            rows.push(row);
-            next = row.checked_add(1);
+            let next = last
+                .checked_add(1)
+                .and_then(|next| next.checked_add(distance));
+            last = next.ok_or(TOO_LONG)?;
+            rows.push(last);
         }
         Ok(rows)
     }
@@ -401,15 +453,27 @@ macro_rules! list_fields {
 }
 list_fields! { Bytes }
 
-fn put_rows(rows: &[u64], out: &mut Vec<u8>) {
+/// Writes row numbers; more than `even_max` of them one by one.
+fn put_rows(rows: &[u64], even_max: usize, out: &mut Vec<u8>) {
     debug_assert!(rows.is_sorted_by(|a, b| a < b), "rows do not ascend");
     put(out, rows.len() as u64);
-    let mut next = 0u64;
-    for row in rows {
-        put(out, row.wrapping_sub(next));
-        next = row.wrapping_add(1);
+    let Some(first) = rows.first() else { return };
+    put(out, *first);
+    let Some(second) = rows.get(1) else { return };
+    let step = second - first;
+    if rows.len() <= even_max && rows.windows(2).all(|pair| pair[1] - pair[0] == step) {
+        put(out, step);
+        return;
+    }
+    out.push(0);
+    for pair in rows.windows(2) {
+        put(out, pair[1].wrapping_sub(pair[0]).wrapping_sub(1));
     }
 }
+
+/// Most rows that may be told by their distance alone: what no byte stands for must claim little
+/// memory.
+const EVEN_ROWS_MAX: usize = 1 << 16;
 
 /// The bit of a batch's form byte that says it is sparse; the others are the element type.
 const SPARSE: u8 = 4;
@@ -459,7 +523,12 @@ impl RowBatch {
         put(out, u64::from(self.table));
         let sparse = !self.ends.is_empty();
         out.push(self.elements.form() | if sparse { SPARSE } else { 0 });
-        put_rows(&self.rows, out);
+        let even_max = if self.elements.is_empty() {
+            2
+        } else {
+            EVEN_ROWS_MAX
+        };
+        put_rows(&self.rows, even_max, out);
         if sparse {
             put_columns(&self.ends, &self.columns, out);
         }
@@ -469,7 +538,9 @@ impl RowBatch {
     fn take(input: &mut Reader) -> Result<Self, Malformed> {
         let table = u16::take(input)?;
         let form = input.byte()?;
+        let before = input.remaining();
         let rows = Vec::<u64>::take(input)?;
+        let rows_bytes = before - input.remaining();
         let (mut ends, mut columns) = (Vec::new(), Vec::new());
         if form & SPARSE != 0 {
             (ends, columns) = take_columns(rows.len(), input)?;
@@ -477,6 +548,8 @@ impl RowBatch {
         let elements = Elements::take(form & !SPARSE, input)?;
         let fits = match form & SPARSE {
             0 if rows.is_empty() => elements.is_empty(),
+            // Rows that no byte stands for would claim memory for nothing.
+            0 if elements.is_empty() => rows.len() <= rows_bytes,
             0 => elements.len().is_multiple_of(rows.len()),
             _ => elements.len() == columns.len() && !rows.is_empty(),
         };
@@ -527,103 +600,4 @@ fn take_columns(rows: usize, input: &mut Reader) -> Result<(Vec<u32>, Vec<u32>),
         ends.push(end);
     }
     Ok((ends, columns))
-}
-
-impl Elements {
-    /// The number of elements.
-    pub fn len(&self) -> usize {
-        match self {
-            Elements::F32(values) | Elements::Bf16(values) => values.len(),
-            Elements::F64(values) => values.len(),
-            Elements::I32(values) => values.len(),
-            Elements::I64(values) => values.len(),
-        }
-    }
-
-    /// True if there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The element type's number on the wire.
-    fn form(&self) -> u8 {
-        match self {
-            Elements::F32(_) => 0,
-            Elements::F64(_) => 1,
-            Elements::I32(_) => 2,
-            Elements::I64(_) => 3,
-            // The third bit says sparse.
-            Elements::Bf16(_) => 8,
-        }
-    }
-
-    fn bytes_max(&self) -> usize {
-        let bytes_each = match self {
-            Elements::F32(_) => 4,
-            Elements::F64(_) => 8,
-            Elements::I32(_) => 5,
-            Elements::I64(_) => varint::BYTES_MAX,
-            Elements::Bf16(_) => 2,
-        };
-        varint::BYTES_MAX + self.len() * bytes_each
-    }
-
-    /// True if the elements travel as they lie in memory.
-    fn is_raw(&self) -> bool {
-        matches!(self, Elements::F32(_) | Elements::F64(_))
-    }
-
-    /// The elements as they lie in memory, if that is how they travel.
-    fn raw(&self) -> &[u8] {
-        match self {
-            Elements::F32(values) => values.as_bytes(),
-            Elements::F64(values) => values.as_bytes(),
-            _ => &[],
-        }
-    }
-
-    /// Writes the elements one by one.
-    fn put_each(&self, out: &mut Vec<u8>) {
-        match self {
-            Elements::I32(values) => {
-                values.iter().for_each(|v| put_signed(out, i64::from(*v)));
-            }
-            Elements::I64(values) => values.iter().for_each(|v| put_signed(out, *v)),
-            Elements::Bf16(values) => {
-                out.extend(values.iter().flat_map(|v| bf16::upper(*v).to_le_bytes()));
-            }
-            Elements::F32(_) | Elements::F64(_) => out.extend_from_slice(self.raw()),
-        }
-    }
-
-    fn take(form: u8, input: &mut Reader) -> Result<Elements, Malformed> {
-        Ok(match form {
-            0 => Elements::F32(take_raw(input, f32::from_le_bytes)?),
-            1 => Elements::F64(take_raw(input, f64::from_le_bytes)?),
-            2 => Elements::I32(take_integers(input)?),
-            3 => Elements::I64(take_integers(input)?),
-            8 => Elements::Bf16(take_raw(input, |b| bf16::whole(u16::from_le_bytes(b)))?),
-            _ => return Err(Malformed("elements of unknown type")),
-        })
-    }
-}
-
-/// Raw numbers; generic over `from` so that the whole becomes one copy.
-fn take_raw<T, const N: usize>(
-    input: &mut Reader,
-    from: impl Fn([u8; N]) -> T,
-) -> Result<Vec<T>, Malformed> {
-    let count = input.count(N)?;
-    let (values, _) = input.take(count * N)?.as_chunks::<N>();
-    Ok(values.iter().map(|bytes| from(*bytes)).collect())
-}
-
-fn take_integers<T: TryFrom<i64>>(input: &mut Reader) -> Result<Vec<T>, Malformed> {
-    let count = input.count(1)?;
-    let mut values = Vec::with_capacity(count);
-    for _ in 0..count {
-        let value = T::try_from(input.signed()?);
-        values.push(value.map_err(|_| Malformed("an integer out of range"))?);
-    }
-    Ok(values)
 }

@@ -232,8 +232,8 @@ pub enum Message {
         worker: WorkerId,
         /// The completed clock.
         clock: Clock,
-        /// What the system did.
-        stats: ClockStats,
+        /// What the system did. Boxed: every message would be as long as the longest.
+        stats: Box<ClockStats>,
         /// Bytes this rank had sent and received when the clock completed.
         bytes: [u64; 2],
         /// The worker's part of the objective and of `pull`, when this clock has one.

@@ -11,6 +11,7 @@
 pub mod assembly;
 pub mod bf16;
 pub mod codec;
+mod elements;
 pub mod frame;
 pub mod hello;
 pub mod message;

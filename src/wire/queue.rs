@@ -78,11 +78,11 @@ impl Large {
         }
     }
 
-    /// Takes the next frame's worth of bytes off, without copying them.
-    fn split(&mut self) -> Part {
+    /// Takes a frame's worth of bytes off, at most `bytes_max`, without copying them.
+    fn split(&mut self, bytes_max: usize) -> Part {
         let (mut segments, mut length) = (Vec::new(), 0);
         while let Some(segment) = self.segments.front_mut() {
-            let taken = segment.split_to(segment.len().min(BODY_BYTES_MAX - length));
+            let taken = segment.split_to(segment.len().min(bytes_max - length));
             length += taken.len();
             if !taken.is_empty() {
                 segments.push(taken);
@@ -196,6 +196,10 @@ pub struct Queue {
     waiting: usize,
     /// The lane whose turn it is.
     turn: usize,
+    /// How many bytes of blocks may leave, if these are limited.
+    blocks_allowed: Option<u64>,
+    /// Bytes of the blocks that wait.
+    blocks_waiting: u64,
     /// Frames without a body that are due.
     heartbeat: bool,
     farewell: bool,
@@ -205,28 +209,50 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Queues a message. A closed queue forgets it.
+    /// Queues a message; returns the bytes that it takes with its frames, 0 of a block if these are
+    /// limited. A closed queue forgets it.
     #[inline]
-    pub fn push(&mut self, message: Prepared) {
+    pub fn push(&mut self, message: Prepared) -> u64 {
         if self.closed {
-            return;
+            return 0;
         }
         match message {
-            Prepared::Small(Message::Goodbye, _) => self.goodbye(),
+            Prepared::Small(Message::Goodbye, _) => {
+                self.goodbye();
+                0
+            }
             Prepared::Small(message @ Message::Abort { .. }, bytes_max) => {
                 self.clear();
-                self.small(message, bytes_max);
+                self.small(message, bytes_max)
             }
             Prepared::Small(message, bytes_max) => {
                 let kind = Kind::of(&message);
-                if self.lanes[kind.index()].is_empty() {
-                    self.small(message, bytes_max);
+                let limited = kind == Kind::Block && self.blocks_allowed.is_some();
+                if self.lanes[kind.index()].is_empty() && !limited {
+                    self.small(message, bytes_max)
                 } else {
-                    self.large(Large::new(message));
+                    self.large(Large::new(message))
                 }
             }
             Prepared::Large(large) => self.large(large),
         }
+    }
+
+    /// From now on blocks leave only as far as is allowed.
+    pub fn limit_blocks(&mut self) {
+        self.blocks_allowed = Some(0);
+    }
+
+    /// So many more `bytes` of blocks may leave, of which `burst` can be saved up for blocks to
+    /// come; returns how many of them are needed.
+    pub fn allow_blocks(&mut self, bytes: u64, burst: u64) -> u64 {
+        let Some(allowed) = &mut self.blocks_allowed else {
+            return 0;
+        };
+        let room = (self.blocks_waiting + burst).saturating_sub(*allowed);
+        let needed = bytes.min(room);
+        *allowed += needed;
+        needed
     }
 
     /// A sign of life is due.
@@ -239,10 +265,11 @@ impl Queue {
         self.farewell = true;
     }
 
-    /// `Goodbye` follows what is queued; nothing can be queued any more.
+    /// `Goodbye` follows what is queued, without any limit; nothing can be queued any more.
     pub fn goodbye(&mut self) {
         self.goodbye |= !self.closed;
         self.closed = true;
+        self.blocks_allowed = None;
     }
 
     /// Forgets what is queued, now and later.
@@ -257,15 +284,17 @@ impl Queue {
         self.row.clear();
         self.lanes.iter_mut().for_each(VecDeque::clear);
         self.waiting = 0;
+        self.blocks_waiting = 0;
     }
 
     #[inline]
-    fn small(&mut self, message: Message, bytes_max: usize) {
+    fn small(&mut self, message: Message, bytes_max: usize) -> u64 {
         if self.row.len() + ITEM_BYTES + bytes_max > HEADER_BYTES + ROW_BYTES_MAX {
             let next = self.spares.pop().unwrap_or_default();
             self.rows.push_back(std::mem::replace(&mut self.row, next));
         }
         let mut row = std::mem::take(&mut self.row);
+        let before = row.len();
         if row.is_empty() {
             row.resize(HEADER_BYTES, 0);
         }
@@ -281,12 +310,23 @@ impl Queue {
             reserved: [0; 3],
         };
         row[start..start + ITEM_BYTES].copy_from_slice(header.as_bytes());
+        let bytes = row.len() - before;
         self.row = row;
+        bytes as u64
     }
 
-    fn large(&mut self, large: Large) {
+    fn large(&mut self, large: Large) -> u64 {
+        let frames = large.total.div_ceil(BODY_BYTES_MAX as u64);
+        let mut bytes = large.total + frames * HEADER_BYTES as u64;
+        if large.kind == Kind::Block {
+            self.blocks_waiting += large.total;
+            if self.blocks_allowed.is_some() {
+                bytes = 0;
+            }
+        }
         self.lanes[large.kind.index()].push_back(large);
         self.waiting += 1;
+        bytes
     }
 
     /// Moves about `bytes` of what is due into `batch`, fair between lanes. Short: the work that
@@ -321,21 +361,36 @@ impl Queue {
 
     /// One fragment of each lane in turn. Small messages leave with every round, whatever waits here.
     fn take_large(&mut self, bytes: usize, batch: &mut Batch) {
-        let mut taken = 0;
-        while self.waiting > 0 && taken < bytes {
-            let lane = &mut self.lanes[self.turn];
-            self.turn = (self.turn + 1) % Kind::COUNT;
-            let Some(large) = lane.front_mut() else {
-                continue;
-            };
-            let part = large.split();
-            taken += part.length;
-            batch.parts.push(part);
-            if large.segments.is_empty() {
-                lane.pop_front();
-                self.waiting -= 1;
-            }
+        let (mut taken, mut idle) = (0, 0);
+        while self.waiting > 0 && taken < bytes && idle < Kind::COUNT {
+            let length = self.take_part(batch);
+            taken += length;
+            idle = if length == 0 { idle + 1 } else { 0 };
         }
+    }
+
+    /// A fragment of the lane whose turn it is, if something there may leave; returns its bytes.
+    fn take_part(&mut self, batch: &mut Batch) -> usize {
+        let block = self.turn == Kind::Block.index();
+        let lane = &mut self.lanes[self.turn];
+        self.turn = (self.turn + 1) % Kind::COUNT;
+        let allowed = self.blocks_allowed.filter(|_| block);
+        let bytes_max = allowed.map_or(BODY_BYTES_MAX, |a| a.min(BODY_BYTES_MAX as u64) as usize);
+        let Some(large) = lane.front_mut().filter(|_| bytes_max > 0) else {
+            return 0;
+        };
+        let part = large.split(bytes_max);
+        let length = part.length;
+        if block {
+            self.blocks_waiting -= length as u64;
+            self.blocks_allowed = self.blocks_allowed.map(|allowed| allowed - length as u64);
+        }
+        batch.parts.push(part);
+        if large.segments.is_empty() {
+            lane.pop_front();
+            self.waiting -= 1;
+        }
+        length
     }
 
     fn is_drained(&self) -> bool {

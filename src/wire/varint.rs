@@ -132,7 +132,16 @@ impl<'a> Reader<'a> {
         let room = self.rest.len() / bytes_each.max(1);
         match usize::try_from(count) {
             Ok(count) if count <= room => Ok(count),
-            _ => Err(Malformed("a count that its message has no room for")),
+            _ => Err(NO_ROOM),
+        }
+    }
+
+    /// A count of things of which each still takes a byte, if they are more than `free`.
+    pub fn count_within(&mut self, free: usize) -> Result<usize, Malformed> {
+        let count = self.varint()?;
+        match usize::try_from(count) {
+            Ok(count) if count <= free.max(self.rest.len()) => Ok(count),
+            _ => Err(NO_ROOM),
         }
     }
 
@@ -145,6 +154,7 @@ impl<'a> Reader<'a> {
     }
 }
 
+const NO_ROOM: Malformed = Malformed("a count that its message has no room for");
 const CUT: Malformed = Malformed("a message that ends too early");
 
 #[cfg(test)]

@@ -237,7 +237,10 @@ impl Simulation {
     fn grant(&mut self, now: u64) {
         let rank = self.dice.below(self.nodes.len() as u64) as usize;
         let mut out = Vec::new();
-        self.nodes[rank].grant(self.dice.below(self.grant), &mut out);
+        let bytes = self.dice.below(self.grant);
+        for to in (0..self.nodes.len()).filter(|to| *to != rank) {
+            self.nodes[rank].grant(to as Rank, bytes, &mut out);
+        }
         self.outcome.grants += u64::from(!out.is_empty());
         self.network.send(rank as Rank, out, now, &mut self.dice);
     }

@@ -155,8 +155,8 @@ pub(super) fn guess(path: &Path, head: &[u8]) -> Result<(ExamplesFormat, Evidenc
 pub(super) fn refuse_design(path: &Path, head: &[u8]) -> Result<()> {
     match head.starts_with(DESIGN_MAGIC) {
         true => {
-            let message = "expected examples, saw a design that `petuum convert` wrote for \
-                           `petuum lasso`; name the files it was made from";
+            let message = "expected examples, saw a design that `petuum convert --columns` \
+                           wrote for `petuum lasso`; name the files it was made from";
             Err(Error::data(path, 0, 0, message))
         }
         false => Ok(()),

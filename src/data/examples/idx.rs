@@ -12,20 +12,19 @@ const BYTES: u8 = 8;
 /// Most dimensions.
 const DIMENSIONS_MAX: u8 = 4;
 
-/// The values of a file; the first dimension counts examples.
-#[derive(Debug)]
+/// A file that is open; the first dimension counts examples.
 pub(super) struct Cube {
+    bytes: Bytes,
     pub(super) rows: usize,
     /// 1 if there is no other dimension.
     pub(super) width: usize,
-    pub(super) values: Vec<u8>,
 }
 
-/// Reads a file.
+/// Opens a file.
 ///
 /// # Errors
-/// Status 65 if it is none of this format, or cut.
-pub(super) fn read(source: &mut Source) -> Result<Cube> {
+/// Status 65 if it is none of this format.
+pub(super) fn open(source: &mut Source) -> Result<Cube> {
     let path = source.path().to_path_buf();
     let mut bytes = Bytes::open(source)?;
     let dimensions = match *bytes.take_all(4, "the header of an idx file")? {
@@ -54,22 +53,31 @@ pub(super) fn read(source: &mut Source) -> Result<Cube> {
     let items = width
         .and_then(|width| width.checked_mul(sizes[0]))
         .filter(|items| *items > 0);
-    let (Some(width), Some(items)) = (width, items) else {
+    let (Some(width), Some(_)) = (width, items) else {
         return Err(wrong(
             &path,
             format!("expected examples times features, saw sizes {sizes:?}"),
         ));
     };
-    let mut values = Vec::new();
-    bytes.items(items, 1, |taken| {
-        values.extend_from_slice(taken);
-        Ok(())
-    })?;
     Ok(Cube {
+        bytes,
         rows: sizes[0] as usize,
         width: width as usize,
-        values,
     })
+}
+
+impl Cube {
+    /// Hands all values to `sink`, some at a time.
+    ///
+    /// # Errors
+    /// Status 65 if the file is cut, or longer than its header states.
+    pub(super) fn each(mut self, mut sink: impl FnMut(&[u8])) -> Result<()> {
+        let items = self.rows as u64 * self.width as u64;
+        self.bytes.items(items, 1, |taken| {
+            sink(taken);
+            Ok(())
+        })
+    }
 }
 
 /// What the names of images and labels differ by.

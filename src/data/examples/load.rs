@@ -1,6 +1,7 @@
 //! From what the user named to examples: finds the files, settles their format, reads each in turn
 //! and brings features, targets, weights and names together.
 
+use std::mem::take;
 use std::path::{Path, PathBuf};
 
 use super::super::fingerprint::SourceFile;
@@ -9,9 +10,10 @@ use super::super::lines::Effort;
 use super::super::source::{Source, find};
 use super::columns::TargetColumn;
 use super::format::{Evidence, guess, names as format_names, refuse_design};
-use super::gather::Gathered;
+use super::gather::{Gathered, Store};
+use super::spill::Spill;
 use super::vector;
-use super::{Examples, ExamplesFormat, ExamplesOptions, Features, idx};
+use super::{Examples, ExamplesFormat, ExamplesOptions, Targets, idx};
 use crate::error::{Error, Result};
 
 /// Reads the examples in `paths`: files, folders (their files in name order) or `-` for standard
@@ -21,6 +23,11 @@ use crate::error::{Error, Result};
 /// Status 65 with `file:line:column` for data that is not as its format says, 66 for what is not
 /// there, 2 for options that do not fit the format.
 pub fn load_examples(paths: &[PathBuf], options: &ExamplesOptions) -> Result<Examples> {
+    load_sources(open(paths, options)?, options)
+}
+
+/// The files that the paths stand for.
+fn open(paths: &[PathBuf], options: &ExamplesOptions) -> Result<Vec<Source>> {
     let named = [&options.targets, &options.weights, &options.names];
     let aside: Vec<&Path> = named.into_iter().flatten().map(PathBuf::as_path).collect();
     let files = find(paths, &aside)?;
@@ -33,7 +40,7 @@ pub fn load_examples(paths: &[PathBuf], options: &ExamplesOptions) -> Result<Exa
     let opened = files
         .iter()
         .map(|file| Source::at(file, options.piece_bytes));
-    load_sources(opened.collect::<Result<Vec<Source>>>()?, options)
+    opened.collect()
 }
 
 /// Reads examples that are part of the program; `name` is what they are called in errors.
@@ -64,12 +71,66 @@ fn images(mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Reads examples into `spill`, from which columns can then be made.
+///
+/// # Errors
+/// As for [`load_examples`].
+pub(in crate::data) fn spill_examples(
+    paths: &[PathBuf],
+    options: &ExamplesOptions,
+    spill: Spill,
+) -> Result<(Spill, Loaded)> {
+    let gathered = Gathered {
+        features: Store::Spilled(spill),
+        ..Gathered::default()
+    };
+    match load_into(open(paths, options)?, options, gathered)? {
+        (Store::Spilled(spill), loaded) => Ok((spill, loaded)),
+        (Store::Held(_), _) => Err(Error::Bug("spilled examples are held".into())),
+    }
+}
+
 fn load_sources(sources: Vec<Source>, options: &ExamplesOptions) -> Result<Examples> {
-    let loader = Loader::new(sources, options)?;
+    let (store, loaded) = load_into(sources, options, Gathered::default())?;
+    let Store::Held(held) = store else {
+        return Err(Error::Bug("examples are not held".into()));
+    };
+    let (features, unseen) = held.finish(loaded.first_index, loaded.width);
+    Ok(Examples {
+        features,
+        targets: loaded.targets,
+        weights: loaded.weights,
+        names: loaded.names,
+        format: loaded.format,
+        first_index: loaded.first_index,
+        unseen,
+        path: loaded.path,
+        sources: loaded.sources,
+    })
+}
+
+fn load_into(
+    sources: Vec<Source>,
+    options: &ExamplesOptions,
+    gathered: Gathered,
+) -> Result<(Store, Loaded)> {
+    let loader = Loader::new(sources, options, gathered)?;
     let (paths, format, evidence) = (loader.paths(), loader.format, loader.evidence);
-    loader
-        .load()
-        .map_err(|error| explain(error, &paths, format, evidence))
+    let loaded = loader.load();
+    loaded.map_err(|error| explain(error, &paths, format, evidence))
+}
+
+/// Examples without their features.
+pub(in crate::data) struct Loaded {
+    pub(in crate::data) rows: usize,
+    pub(in crate::data) width: usize,
+    pub(in crate::data) targets: Targets,
+    pub(in crate::data) weights: Option<Vec<f32>>,
+    pub(in crate::data) names: Option<Vec<String>>,
+    pub(in crate::data) format: ExamplesFormat,
+    pub(in crate::data) first_index: u32,
+    pub(in crate::data) path: PathBuf,
+    pub(in crate::data) sources: Vec<SourceFile>,
 }
 
 /// Adds to an error of a guessed format how to say otherwise.
@@ -101,7 +162,11 @@ pub(super) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     /// Settles the format of `sources`.
-    fn new(mut sources: Vec<Source>, options: &'a ExamplesOptions) -> Result<Loader<'a>> {
+    fn new(
+        mut sources: Vec<Source>,
+        options: &'a ExamplesOptions,
+        gathered: Gathered,
+    ) -> Result<Loader<'a>> {
         let mut settled: Option<(ExamplesFormat, Evidence)> = None;
         for source in &mut sources {
             let head = source.head()?;
@@ -127,7 +192,7 @@ impl<'a> Loader<'a> {
             format,
             evidence,
             options,
-            gathered: Gathered::default(),
+            gathered,
         };
         loader.refuse_column_options()?;
         Ok(loader)
@@ -180,7 +245,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Reads everything.
-    fn load(mut self) -> Result<Examples> {
+    fn load(mut self) -> Result<(Store, Loaded)> {
         // Before the long part.
         let names = self
             .options
@@ -188,7 +253,7 @@ impl<'a> Loader<'a> {
             .as_deref()
             .map(vector::names)
             .transpose()?;
-        let mut sources = std::mem::take(&mut self.sources);
+        let mut sources = take(&mut self.sources);
         let mut labels = Vec::new();
         for source in &mut sources {
             let rows = self.gathered.rows;
@@ -233,10 +298,10 @@ impl<'a> Loader<'a> {
         path: PathBuf,
         mut sources: Vec<SourceFile>,
         names: Option<(PathBuf, Vec<String>)>,
-    ) -> Result<Examples> {
-        let (options, gathered) = (self.options, self.gathered);
+    ) -> Result<(Store, Loaded)> {
+        let (options, mut gathered) = (self.options, self.gathered);
         let targets = match &options.targets {
-            None => gathered.targets.finish(),
+            None => take(&mut gathered.targets).finish(),
             Some(file) => {
                 let (targets, print) = vector::targets(file)?;
                 vector::require_length(file, targets.len(), gathered.rows, &path)?;
@@ -244,12 +309,11 @@ impl<'a> Loader<'a> {
                 targets
             }
         };
-        let seen = gathered.sparse.as_ref().and_then(|sparse| sparse.seen);
+        let seen = gathered.seen();
         let first = match (self.format, options.first_index, seen) {
             (ExamplesFormat::Libsvm, Some(first), _) => first,
             (ExamplesFormat::Libsvm, None, Some((0, _))) => 0,
-            (ExamplesFormat::Libsvm, ..) => 1,
-            _ => 0,
+            _ => 1,
         };
         let largest = seen.map_or(0, |(_, largest)| {
             (largest + 1).saturating_sub(first) as usize
@@ -262,16 +326,6 @@ impl<'a> Loader<'a> {
             }
             (None, None) => needed,
         };
-        let (features, unseen) = match gathered.sparse {
-            Some(sparse) => sparse.finish(first, width),
-            None => (
-                Features::Dense {
-                    width,
-                    values: gathered.values,
-                },
-                0,
-            ),
-        };
         if width == 0 {
             return Err(Error::data(
                 &path,
@@ -280,17 +334,18 @@ impl<'a> Loader<'a> {
                 "expected features, saw only targets",
             ));
         }
-        Ok(Examples {
-            features,
+        let loaded = Loaded {
+            rows: gathered.rows,
+            width,
             targets,
             weights: Some(gathered.weights).filter(|weights| !weights.is_empty()),
             names: names.map(|(_, names)| names).or(gathered.names),
             format: self.format,
             first_index: first,
-            unseen,
             path,
             sources,
-        })
+        };
+        Ok((gathered.features, loaded))
     }
 }
 

@@ -82,8 +82,8 @@ fn unknown(words: &[&str], at: usize) -> Fault {
     Fault::new(at, message)
 }
 
-/// An entry: row and column from 0.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// An entry: its row from 0, its column from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Entry {
     pub(super) row: u32,
     pub(super) column: u32,
@@ -126,7 +126,7 @@ impl Coordinates {
             && lines.get(at) == Some(&b'\n');
         let entry = || Entry {
             row: row - 1,
-            column: column - 1,
+            column,
             value,
         };
         fits.then(|| (entry(), at + 1))
@@ -134,7 +134,7 @@ impl Coordinates {
 
     fn careful(&self, cursor: &mut Cursor) -> Result<Entry, Fault> {
         let row = cursor.number(&self.row)? as u32 - 1;
-        let column = cursor.number(&self.column)? as u32 - 1;
+        let column = cursor.number(&self.column)? as u32;
         let value = match self.header.is_pattern {
             true => 1.0,
             false => value(cursor)? as f32,

@@ -9,6 +9,7 @@
 //! | `columns.rs` | which column of dense data is what |
 //! | `targets.rs` | numbers or classes to predict |
 //! | `vector.rs` | files with one thing per example: targets, weights |
+//! | `spill.rs` | from rows to columns on disk |
 //! | `gather.rs` | the examples of several files, put together |
 //! | `read.rs` | what each format adds to them |
 //! | `load.rs` | from the user's paths to examples |
@@ -24,6 +25,7 @@ mod npy;
 mod idx;
 mod format;
 mod vector;
+mod spill;
 mod gather;
 mod load;
 mod read;
@@ -34,12 +36,15 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use columns::{ColumnName, TargetColumn};
+pub(super) use format::DESIGN_MAGIC;
 pub use format::ExamplesFormat;
+pub(super) use load::spill_examples;
 pub use load::{load_examples, load_examples_bytes};
+pub(super) use spill::Spill;
 pub use targets::{Classes, Targets, UNKNOWN_CLASS};
 
 use super::fingerprint::SourceFile;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How to read examples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,17 +203,7 @@ impl Examples {
     /// # Errors
     /// Status 65 if there are none, or one is a text.
     pub fn number_targets(&self) -> Result<&[f64]> {
-        if let Some((row, text)) = self.targets.first_text() {
-            let message = format!(
-                "expected numbers as targets, saw `{text}` in example {}",
-                row + 1
-            );
-            return Err(Error::data(&self.path, 0, 0, message));
-        }
-        match &self.targets {
-            Targets::Numbers(numbers) => Ok(numbers),
-            _ => Err(self.no_targets()),
-        }
+        self.targets.require_numbers(&self.path)
     }
 
     /// The targets as classes: two or more.
@@ -216,22 +211,6 @@ impl Examples {
     /// # Errors
     /// Status 65 if there are no targets, or all are the same.
     pub fn class_targets(&self) -> Result<Classes> {
-        let classes = self.targets.classes();
-        match classes.names.len() {
-            0 => Err(self.no_targets()),
-            1 => {
-                let message = format!(
-                    "expected two or more classes, saw `{}` alone",
-                    classes.names[0]
-                );
-                Err(Error::data(&self.path, 0, 0, message))
-            }
-            _ => Ok(classes),
-        }
-    }
-
-    fn no_targets(&self) -> Error {
-        let message = "expected targets; name their file with --targets, or their column with --target-column";
-        Error::data(&self.path, 0, 0, message)
+        self.targets.require_classes(&self.path)
     }
 }

@@ -9,12 +9,13 @@ use crate::error::{Error, Result};
 /// Longest header that is read.
 const HEADER_BYTES_MAX: usize = 64 << 10;
 
-/// An array, its values in the order of the examples.
-#[derive(Debug)]
-pub(super) struct Array<T> {
+/// An array that is open.
+pub(super) struct Npy {
+    bytes: Bytes,
+    header: Header,
     pub(super) rows: usize,
     pub(super) width: usize,
-    pub(super) values: Vec<T>,
+    items: u64,
 }
 
 /// What a header states.
@@ -35,61 +36,75 @@ enum Kind {
     Bool,
 }
 
-/// Reads an array, each value turned by `convert`.
-///
-/// # Errors
-/// Status 65 if it is none, is cut, or a value is not finite in 32 bits.
-pub(super) fn read<T: Copy + Default>(
-    source: &mut Source,
-    convert: impl Fn(f64) -> T,
-) -> Result<Array<T>> {
-    let path = source.path().to_path_buf();
-    let refuse = |message: String| wrong(&path, message);
-    let mut bytes = Bytes::open(source)?;
-    let header = header(&mut bytes, &refuse)?;
-    let (rows, width, items) = sizes(&header.shape).map_err(refuse)?;
-    if header.is_fortran && header.shape.len() > 2 {
-        return Err(wrong(
-            &path,
-            "expected at most two dimensions in Fortran order; save it in C order",
-        ));
-    }
-    let mut values = Vec::new();
-    bytes.items(items, header.item_bytes, |taken| {
-        let mut fault = None;
-        header.decode(taken, |value| {
-            if !(value as f32).is_finite() && fault.is_none() {
-                fault = Some((values.len() as u64, value));
-            }
-            values.push(convert(value));
-        });
-        match fault {
-            Some((at, value)) => Err(unfit(at, value, &header, rows, width)),
-            None => Ok(()),
+impl Npy {
+    /// Opens an array.
+    ///
+    /// # Errors
+    /// Status 65 if it is none that can be read.
+    pub(super) fn open(source: &mut Source) -> Result<Npy> {
+        let path = source.path().to_path_buf();
+        let refuse = |message: String| wrong(&path, message);
+        let mut bytes = Bytes::open(source)?;
+        let header = header(&mut bytes, &refuse)?;
+        let (rows, width, items) = sizes(&header.shape).map_err(refuse)?;
+        if header.is_fortran && header.shape.len() > 2 {
+            let message = "expected at most two dimensions in Fortran order; save it in C order";
+            return Err(wrong(&path, message));
         }
-    })?;
-    if header.is_fortran {
-        values = transposed(&values, rows as usize, width as usize);
+        Ok(Npy {
+            bytes,
+            header,
+            rows: rows as usize,
+            width: width as usize,
+            items,
+        })
     }
-    Ok(Array {
-        rows: rows as usize,
-        width: width as usize,
-        values,
-    })
-}
 
-/// What is wrong with the value at place `at` of the file.
-fn unfit(at: u64, value: f64, header: &Header, rows: u64, width: u64) -> String {
-    let (row, column) = match header.is_fortran {
-        true => (at % rows, at / rows),
-        false => (at / width, at % width),
-    };
-    format!(
-        "expected a finite 32-bit number in row {}, column {}, saw {value}; fill missing values in \
-         or leave the row out",
-        row + 1,
-        column + 1
-    )
+    /// True if the file holds one column after the other, false if one row.
+    pub(super) fn is_by_column(&self) -> bool {
+        self.header.is_fortran
+    }
+
+    /// Hands every value with its column to `sink`, in the order of the file.
+    ///
+    /// # Errors
+    /// Status 65 if the file is cut, or a value is not finite in 32 bits.
+    pub(super) fn each(self, mut sink: impl FnMut(usize, f64)) -> Result<()> {
+        let Npy {
+            mut bytes,
+            header,
+            rows,
+            width,
+            items,
+        } = self;
+        let (mut row, mut column) = (0, 0);
+        bytes.items(items, header.item_bytes, |taken| {
+            let mut fault = None;
+            header.decode(taken, |value| {
+                if !(value as f32).is_finite() && fault.is_none() {
+                    fault = Some((row, column, value));
+                }
+                sink(column, value);
+                let (inner, outer, length) = match header.is_fortran {
+                    true => (&mut row, &mut column, rows),
+                    false => (&mut column, &mut row, width),
+                };
+                *inner += 1;
+                if *inner == length {
+                    *inner = 0;
+                    *outer += 1;
+                }
+            });
+            fault.map_or(Ok(()), |(row, column, value)| {
+                Err(format!(
+                    "expected a finite 32-bit number in row {}, column {}, saw {value}; fill missing \
+                     values in or leave the row out",
+                    row + 1,
+                    column + 1
+                ))
+            })
+        })
+    }
 }
 
 /// Column after column to row after row.

@@ -10,14 +10,17 @@ use super::super::source::Source;
 use super::super::text;
 use super::columns::{Columns, Role, TargetColumn};
 use super::csv::{self, Csv};
+use super::idx;
 use super::libsvm::Libsvm;
 use super::load::Loader;
-use super::matrix_market::{self, Array, Coordinates};
+use super::matrix_market::{self, Array, Coordinates, Entry};
+use super::npy::Npy;
 use super::targets::Targets;
 use super::vector;
-use super::{idx, npy};
 use crate::error::{Error, Result};
 
+/// Values that are handed on at a time.
+const SOME_VALUES: usize = 1 << 16;
 /// Rows of a matrix without entries that are taken without asking where they come from.
 const EMPTY_ROWS: u64 = 1 << 24;
 
@@ -91,83 +94,79 @@ impl Loader<'_> {
         let header = matrix_market::Header::read(&head).map_err(locate)?;
         let (rows, columns) = (header.rows as usize, header.columns as usize);
         self.same_width(&path, columns, &format!("{columns} columns"))?;
-        let refuse = |seen: u64| {
-            let message = format!(
+        let refuse = |message: String| Err(Error::data(&path, header.line, 0, message));
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let mut seen = 0;
+        if header.is_sparse {
+            let format = Coordinates::new(header);
+            self.lines(source, header.start, &format, &mut |block: Vec<Entry>| {
+                seen += block.len() as u64;
+                gathered.entries(block);
+            })?;
+        } else {
+            self.lines(source, header.start, &Array, &mut |block: Vec<f64>| {
+                seen += block.len() as u64;
+                gathered.dense(block.iter().map(|value| *value as f32).collect());
+            })?;
+        }
+        self.gathered = gathered;
+        if seen != header.entries {
+            return refuse(format!(
                 "expected {} entries as stated here, saw {seen}",
                 header.entries
-            );
-            Err(Error::data(&path, header.line, 0, message))
-        };
+            ));
+        }
         if !header.is_sparse {
-            let mut values = Vec::new();
-            self.lines(source, header.start, &Array, &mut |block: Vec<f64>| {
-                values.extend(block.iter().map(|value| *value as f32));
-            })?;
-            if values.len() as u64 != header.entries {
-                return refuse(values.len() as u64);
-            }
-            self.gathered.rows += rows;
-            self.gathered
-                .values
-                .append(&mut npy::transposed(&values, rows, columns));
-            return Ok(());
-        }
-        let format = Coordinates::new(header);
-        let mut pieces = Vec::new();
-        self.lines(source, header.start, &format, &mut |block| {
-            pieces.push(block)
-        })?;
-        let seen = pieces.iter().map(|piece| piece.len() as u64).sum();
-        if seen != header.entries {
-            return refuse(seen);
-        }
-        if header.rows > EMPTY_ROWS.max(seen.saturating_mul(64)) {
-            let message = format!(
+            self.gathered.end_dense(rows, true);
+        } else if header.rows > EMPTY_ROWS.max(seen.saturating_mul(64)) {
+            return refuse(format!(
                 "expected entries for most of the {rows} rows stated here, saw {seen} in all"
-            );
-            return Err(Error::data(&path, header.line, 0, message));
+            ));
+        } else {
+            self.gathered.end_entries(rows);
         }
-        self.gathered.add_entries(rows, pieces);
         Ok(())
     }
 
     /// Adds a file in this format.
     pub(super) fn npy(&mut self, source: &mut Source) -> Result<()> {
-        let mut array = npy::read(source, |value| value as f32)?;
+        let array = Npy::open(source)?;
+        let (rows, by_column) = (array.rows, array.is_by_column());
         let roles = self.columns(false).roles(array.width, None);
         let roles = roles.map_err(|message| Error::data(source.path(), 0, 0, message))?;
         let width = roles.iter().filter(|role| **role == Role::Feature).count();
         self.same_width(source.path(), width, &format!("{} columns", array.width))?;
-        self.gathered.rows += array.rows;
-        if width == array.width {
-            self.gathered.values.append(&mut array.values);
-            return Ok(());
-        }
-        for row in array.values.chunks_exact(array.width) {
-            for (value, role) in row.iter().zip(&roles) {
-                match role {
-                    Role::Feature => self.gathered.values.push(*value),
-                    Role::Target => self.gathered.targets.push_number(f64::from(*value)),
-                    Role::Weight => self.gathered.weights.push(*value),
-                    Role::Dropped => {}
+        let gathered = &mut self.gathered;
+        let mut some = Vec::with_capacity(SOME_VALUES);
+        array.each(|column, value| match roles[column] {
+            Role::Feature => {
+                some.push(value as f32);
+                if some.len() == SOME_VALUES {
+                    let full = std::mem::replace(&mut some, Vec::with_capacity(SOME_VALUES));
+                    gathered.dense(full);
                 }
             }
-        }
+            Role::Target => gathered.targets.push_number(value),
+            Role::Weight => gathered.weights.push(value as f32),
+            Role::Dropped => {}
+        })?;
+        gathered.dense(some);
+        gathered.end_dense(rows, by_column);
         vector::require_weights(source.path(), &self.gathered.weights)
     }
 
     /// Reads images, and their labels if nothing else is said; returns the file of labels.
     pub(super) fn idx(&mut self, source: &mut Source) -> Result<Option<SourceFile>> {
-        let cube = idx::read(source)?;
+        let cube = idx::open(source)?;
+        let rows = cube.rows;
         self.same_width(
             source.path(),
             cube.width,
             &format!("{} values a piece", cube.width),
         )?;
-        self.gathered.rows += cube.rows;
-        self.gathered
-            .values
-            .extend(cube.values.iter().map(|value| f32::from(*value)));
+        let gathered = &mut self.gathered;
+        cube.each(|some| gathered.dense(some.iter().map(|value| f32::from(*value)).collect()))?;
+        gathered.end_dense(rows, false);
         let wanted =
             self.options.targets.is_none() && self.options.target != Some(TargetColumn::None);
         let beside = idx::labels_beside(source.path()).filter(|_| wanted);
@@ -175,7 +174,7 @@ impl Loader<'_> {
             return Ok(None);
         };
         let (labels, file) = vector::targets(&path)?;
-        vector::require_length(&path, labels.len(), cube.rows, source.path())?;
+        vector::require_length(&path, labels.len(), rows, source.path())?;
         let Targets::Numbers(labels) = labels else {
             return Ok(file);
         };

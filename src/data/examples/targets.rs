@@ -1,11 +1,13 @@
 //! What is to be predicted: numbers, or texts that name classes.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use foldhash::fast::FixedState;
 
 use super::super::field::{Fault, shown};
 use super::number::whole_token;
+use crate::error::Error;
 
 /// The class of a target that training did not see.
 pub const UNKNOWN_CLASS: u32 = u32::MAX;
@@ -73,6 +75,35 @@ impl Targets {
         Some((row, &names[of[row] as usize]))
     }
 
+    /// The targets of `path`, which must be numbers.
+    ///
+    /// # Errors
+    /// Status 65 if there are none, or one is a text.
+    pub(in crate::data) fn require_numbers(&self, path: &Path) -> Result<&[f64], Error> {
+        if let Some((row, text)) = self.first_text() {
+            let row = row + 1;
+            let message = format!("expected numbers as targets, saw `{text}` in example {row}");
+            return Err(Error::data(path, 0, 0, message));
+        }
+        self.numbers().ok_or_else(|| no_targets(path))
+    }
+
+    /// The targets of `path` as classes: two or more.
+    ///
+    /// # Errors
+    /// Status 65 if there are no targets, or all are the same.
+    pub(in crate::data) fn require_classes(&self, path: &Path) -> Result<Classes, Error> {
+        let classes = self.classes();
+        match &classes.names[..] {
+            [] => Err(no_targets(path)),
+            [only] => {
+                let message = format!("expected two or more classes, saw `{only}` alone");
+                Err(Error::data(path, 0, 0, message))
+            }
+            _ => Ok(classes),
+        }
+    }
+
     /// The targets as classes of their own.
     pub fn classes(&self) -> Classes {
         let (names, of) = self.texts();
@@ -127,6 +158,12 @@ impl Targets {
             }
         }
     }
+}
+
+fn no_targets(path: &Path) -> Error {
+    let message = "expected targets; name their file with --targets, or their column with \
+                   --target-column";
+    Error::data(path, 0, 0, message)
 }
 
 /// A number, spelt as short as can be.

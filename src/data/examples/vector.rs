@@ -10,9 +10,10 @@ use super::super::source::Source;
 use super::columns::Role;
 use super::csv::{self, Csv, CsvBlock};
 use super::format::{MATRIX_MARKET, NPY_MAGIC};
+use super::idx;
 use super::matrix_market::{Array, Header};
+use super::npy::Npy;
 use super::targets::{TargetBuilder, Targets};
-use super::{idx, npy};
 use crate::error::{Error, Result};
 
 /// How much of a file is parsed at a time.
@@ -49,11 +50,7 @@ fn read(path: &Path, role: Role) -> Result<(CsvBlock, Option<SourceFile>)> {
         _ if start.is_some_and(|start| start.eq_ignore_ascii_case(MATRIX_MARKET)) => {
             matrix_vector(&mut source, &head)?
         }
-        [0, 0, 8, 1, ..] => idx::read(&mut source)?
-            .values
-            .into_iter()
-            .map(f64::from)
-            .collect(),
+        [0, 0, 8, 1, ..] => idx_vector(&mut source)?,
         _ => return text(&mut source, role).map(|block| (block, SourceFile::of(&source))),
     };
     let mut block = CsvBlock {
@@ -69,18 +66,25 @@ fn read(path: &Path, role: Role) -> Result<(CsvBlock, Option<SourceFile>)> {
     Ok((block, SourceFile::of(&source)))
 }
 
+fn idx_vector(source: &mut Source) -> Result<Vec<f64>> {
+    let mut values = Vec::new();
+    let sink = |some: &[u8]| values.extend(some.iter().map(|value| f64::from(*value)));
+    idx::open(source)?.each(sink)?;
+    Ok(values)
+}
+
 fn npy_vector(source: &mut Source) -> Result<Vec<f64>> {
-    let array = npy::read(source, |value| value)?;
-    match array.width == 1 || array.rows == 1 {
-        true => Ok(array.values),
-        false => {
-            let message = format!(
-                "expected one value per example, saw {} columns",
-                array.width
-            );
-            Err(Error::data(source.path(), 0, 0, message))
-        }
+    let array = Npy::open(source)?;
+    if array.width != 1 && array.rows != 1 {
+        let message = format!(
+            "expected one value per example, saw {} columns",
+            array.width
+        );
+        return Err(Error::data(source.path(), 0, 0, message));
     }
+    let mut values = Vec::new();
+    array.each(|_, value| values.push(value))?;
+    Ok(values)
 }
 
 fn matrix_vector(source: &mut Source, head: &[u8]) -> Result<Vec<f64>> {

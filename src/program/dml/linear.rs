@@ -1,6 +1,6 @@
 //! Vectors through L: a mini-batch, its images, and the gradient that errors of the images give.
 
-use crate::math::dense::{ByFeature, BySample, Kernel, Weights, WeightsMut};
+use crate::math::gemm::{ByFeature, BySample, Kernel, Weights, WeightsMut};
 
 /// Memory for a mini-batch of vectors and their images.
 pub(super) struct Linear {

@@ -2,7 +2,7 @@
 
 use super::linear::Linear;
 use super::samples::Data;
-use crate::math::dense::{ByFeature, PANEL, Weights};
+use crate::math::gemm::{ByFeature, PANEL, Weights};
 use crate::math::rng::Rng;
 
 /// Vectors that are mapped at once.

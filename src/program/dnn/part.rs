@@ -8,7 +8,7 @@ use super::optimizer::{Rule, Step};
 use super::samples::{Data, Samples};
 use crate::engine::Worker;
 use crate::error::{Error, Result};
-use crate::math::dense::Processor;
+use crate::math::gemm::Processor;
 use crate::math::rng::Rng;
 use crate::wire::message::{TableId, WorkerId};
 

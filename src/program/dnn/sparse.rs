@@ -2,7 +2,7 @@
 
 use super::network::Layer;
 use crate::data::Features;
-use crate::math::dense::{ByFeature, BySample, Kernel, PANEL};
+use crate::math::gemm::{ByFeature, BySample, Kernel, PANEL};
 
 /// A mini-batch of sparse samples.
 pub(super) struct SparseInput {

@@ -47,13 +47,23 @@ pub(super) fn read_rows(bytes: &[u8], factors: &mut Factors, rows: usize) -> Opt
 
 impl Portable for Block {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend((self.0.len() as u32).to_le_bytes());
-        out.extend((self.0.rank() as u32).to_le_bytes());
-        push_rows(out, &self.0, self.0.len());
+        self.0.encode(out);
     }
 
     fn decode(bytes: &[u8]) -> Result<Block> {
-        let malformed = || Error::Other("a peer sent an item block that is none".into());
+        Factors::decode(bytes).map(Block)
+    }
+}
+
+impl Portable for Factors {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend((self.len() as u32).to_le_bytes());
+        out.extend((self.rank() as u32).to_le_bytes());
+        push_rows(out, self, self.len());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Factors> {
+        let malformed = || Error::Other("a peer sent rows of a model that are none".into());
         let (lead, rows) = bytes
             .split_first_chunk::<LEAD_BYTES>()
             .ok_or_else(malformed)?;
@@ -68,9 +78,9 @@ impl Portable for Block {
         if rank == 0 || stated != Some(rows.len()) {
             return Err(malformed());
         }
-        let mut block = Block(Factors::zeros(items, rank));
-        read_rows(rows, &mut block.0, items).ok_or_else(malformed)?;
-        Ok(block)
+        let mut factors = Factors::zeros(items, rank);
+        read_rows(rows, &mut factors, items).ok_or_else(malformed)?;
+        Ok(factors)
     }
 }
 

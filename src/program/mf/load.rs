@@ -4,24 +4,20 @@
 //! the partition without a word, and the same number of workers gives the same model however they
 //! are spread over ranks.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread;
 
-use super::block::Block;
-use super::options::Options;
-use super::part::Part;
-use super::ratings::{Ordered, Place, SharedPieces};
-use super::sums::Sums;
-use super::Setup;
-use crate::data::{NO_ROW, Pieces, Rating, Ratings, RatingsOptions, load_ratings, load_ratings_bytes};
+use super::options::{Options, StepScaling, Way};
+use super::part::{Items, Part};
+use super::ratings::SharedPieces;
+use super::{Setup, ccd, deal};
+use crate::data::{Pieces, Ratings, RatingsOptions, load_ratings, load_ratings_bytes};
 use crate::engine::Host;
 use crate::error::{Error, Result};
-use crate::math::factors::{Factors, Kernel, Step};
-use crate::math::rng::{Rng, mix};
+use crate::math::factors::Step;
+use crate::math::rng::mix;
+use crate::ps::Consistency;
 use crate::scheduler::partition::Partition;
 use crate::scheduler::rotation::Rotation;
-use crate::wire::message::WorkerId;
 
 /// Part of the ratings that is held out where the user does not say.
 const HOLDOUT: f64 = 0.1;
@@ -35,11 +31,6 @@ const BLOCKS_MAX: usize = 64;
 const SHRINKAGE: f64 = 0.1;
 /// Length of a bias's first steps, relative to that of factors.
 const BIAS_RATE: f64 = 1.0 / 3.0;
-/// Factors are drawn between ± this over √k.
-const SPREAD: f64 = 0.3;
-/// Streams of [`Rng`].
-const OF_USERS: u64 = 1;
-const OF_ITEMS: u64 = 2;
 
 static SAMPLE: &[u8] = include_bytes!("../../../datasets/sample-mf/ratings.sample.tsv.gz");
 
@@ -53,25 +44,19 @@ pub(super) fn load(options: &Options, host: &Host) -> Result<(Setup, Vec<Part>)>
     let pieces = [shared(ratings.train), shared(ratings.test)];
     // The last worker's are the pieces themselves: none must stay behind.
     let copies = vec![pieces; local.len()];
-    let part = |worker, pieces| part(worker, options, &setup, pieces, seed);
-    let parts = thread::scope(|scope| {
-        let part = &part;
-        let making: Vec<_> = local
-            .zip(copies)
-            .map(|(worker, pieces)| scope.spawn(move || part(worker, pieces)))
-            .collect();
-        let join = |made: thread::ScopedJoinHandle<'_, Part>| {
-            made.join()
-                .map_err(|_| Error::Bug("a worker's part could not be made".into()))
-        };
-        making.into_iter().map(join).collect::<Result<Vec<Part>>>()
+    let mut parts = host.for_workers(copies, |worker, pieces| {
+        deal::part(worker, options, &setup, pieces, seed)
     })?;
+    if let Some(Items::Shared(items)) = parts.first_mut().map(|part| &mut part.items) {
+        items.start = Some(deal::all_items(options, &setup, seed));
+    }
     Ok((setup, parts))
 }
 
 fn read(options: &Options, host: &Host) -> Result<Ratings> {
     let how = RatingsOptions {
         threads: host.threads(),
+        nonnegative: options.implicit,
         ..RatingsOptions::default()
     };
     let share = match options.test {
@@ -115,14 +100,40 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
     let workers = host.world().workers();
     let number = |pieces: &Pieces| pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
     let (train, test) = (number(&ratings.train), number(&ratings.test));
-    let (mean, scale) = moments(&ratings.train, train);
-    let per_worker = blocks_per_worker(options, ratings.items.len(), workers);
+    let (mean, scale) = match options.implicit {
+        true => (0.0, 1.0),
+        false => moments(&ratings.train, train),
+    };
+    let way = options.way();
+    let per_worker = match way {
+        Way::Rotate => blocks_per_worker(options, ratings.items.len(), workers),
+        _ => 1,
+    };
     let blocks = workers * per_worker;
     let clocks = host.clocks_per_pass();
-    if clocks > u64::from(blocks) {
+    let bound = host.bound();
+    let bounded = bound.consistency() != Consistency::Async;
+    if options.step_scaling == StepScaling::Staleness && !bounded {
+        return Err(Error::Usage(
+            "--step-scaling: async has no bound on staleness, say delay or none".into(),
+        ));
+    }
+    let turns = match way {
+        Way::Rotate => u64::from(blocks),
+        Way::Share => clocks,
+        Way::Gather => 2,
+        Way::Descend => ccd::components(options.rank(), options.biased()),
+    };
+    if clocks > turns {
+        let why = match way {
+            Way::Rotate => format!(
+                "{workers} workers with {per_worker} item blocks each; see --blocks-per-worker"
+            ),
+            Way::Descend => "factors and biases".to_owned(),
+            _ => "the users' half and the items'".to_owned(),
+        };
         return Err(Error::Usage(format!(
-            "--clocks-per-pass: {clocks} is too large, at most {blocks} \
-             ({workers} workers with {per_worker} item blocks each; see --blocks-per-worker)"
+            "--clocks-per-pass: {clocks} is too large, at most {turns} ({why})"
         )));
     }
     Ok(Setup {
@@ -132,12 +143,20 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
         items: ratings.items.clone(),
         rotation: Rotation::new(workers, blocks),
         clocks_per_pass: clocks,
+        turns_per_pass: turns,
         stride: u64::from(per_worker),
+        rank: options.rank(),
         mean,
         scale,
         train,
         test,
         step: step(options, scale),
+        biased: options.biased(),
+        iterations: options.inner_iterations,
+        confidence: options.confidence(),
+        scaling: options.step_scaling,
+        staleness: bound.staleness(),
+        bounded,
     })
 }
 
@@ -162,99 +181,14 @@ fn moments(pieces: &Pieces, number: u64) -> (f64, f64) {
 /// The steps for ratings of standard deviation `scale`. With r = s r', the factors are √s times and
 /// the biases s times those inside, so that λ/s weighs inside as λ does outside.
 pub(super) fn step(options: &Options, scale: f64) -> Step {
-    let bias = if options.no_bias { 0.0 } else { BIAS_RATE };
+    let bias = if options.biased() { BIAS_RATE } else { 0.0 };
     Step {
-        rate: options.learning_rate as f32,
+        rate: options.rate() as f32,
         regularization: (options.regularization / scale) as f32,
         shrinkage: SHRINKAGE as f32,
-        bias_rate: (bias * options.learning_rate) as f32,
+        bias_rate: (bias * options.rate()) as f32,
         bias_regularization: options.regularization as f32,
+        others: 1.0,
         nonnegative: options.nonnegative,
-    }
-}
-
-fn part(
-    worker: WorkerId,
-    options: &Options,
-    setup: &Setup,
-    [train, test]: [SharedPieces; 2],
-    seed: u64,
-) -> Part {
-    let rank = options.rank();
-    let positions = setup.by_worker.block(worker);
-    let rows: Vec<u32> = positions
-        .clone()
-        .map(|position| setup.by_worker.variable(position))
-        .collect();
-    let stranger = rows.len() as u32;
-    let user_of = |row: u32| match row {
-        // Somebody has to predict for users whom nobody knows.
-        NO_ROW => (worker == 0).then_some(stranger),
-        row => {
-            let position = setup.by_worker.position(row);
-            positions.contains(&position).then(|| position - positions.start)
-        }
-    };
-    let starts: Vec<u32> = (0..setup.by_block.blocks())
-        .map(|block| setup.by_block.block(block).start)
-        .collect();
-    let place = |rating: &Rating| {
-        let user = user_of(rating.user)?;
-        let position = (rating.item != NO_ROW).then(|| setup.by_block.position(rating.item))?;
-        let block = starts.partition_point(|start| *start <= position) - 1;
-        let item = position - starts[block];
-        let block = block as u32;
-        Some(Place { block, user, item })
-    };
-    let center = |value: f32| ((f64::from(value) - setup.mean) / setup.scale) as f32;
-    let unseen = test
-        .iter()
-        .flat_map(|piece| piece.iter())
-        .filter(|rating| rating.item == NO_ROW)
-        .filter_map(|rating| Some((user_of(rating.user)?, center(rating.value))))
-        .collect();
-    let order = |pieces| Ordered::new(pieces, place, center, starts.len(), rows.len() + 1);
-    let mut users = Factors::zeros(rows.len() + 1, rank);
-    for (at, row) in rows.iter().enumerate() {
-        draw(users.row_mut(at), OF_USERS, *row, options.nonnegative, seed);
-    }
-    Part {
-        worker,
-        users,
-        train: order(train),
-        test: order(test),
-        unseen,
-        fresh: fresh(worker, options, setup, seed),
-        rows,
-        held: VecDeque::new(),
-        turn: 0,
-        sums: Sums::default(),
-        kernel: Kernel::new(),
-    }
-}
-
-/// The blocks that a worker is the first to use.
-fn fresh(worker: WorkerId, options: &Options, setup: &Setup, seed: u64) -> Vec<(u32, Block)> {
-    let make = |turn| {
-        let number = setup.rotation.task(worker, turn).block;
-        let positions = setup.by_block.block(number);
-        let mut items = Factors::zeros(positions.len(), options.rank());
-        for (at, position) in positions.enumerate() {
-            let row = setup.by_block.variable(position);
-            draw(items.row_mut(at), OF_ITEMS, row, options.nonnegative, seed);
-        }
-        (number, Block(items))
-    };
-    (0..setup.stride).map(make).collect()
-}
-
-/// Draws the first factors of a row, the same wherever the row is.
-fn draw(factors: &mut [f32], side: u64, row: u32, nonnegative: bool, seed: u64) {
-    let spread = SPREAD / (factors.len() as f64).sqrt();
-    let mut rng = Rng::stream(seed, side, u64::from(row), 0);
-    for factor in factors {
-        let at = rng.uniform();
-        let signed = if nonnegative { at } else { 2.0 * at - 1.0 };
-        *factor = (spread * signed) as f32;
     }
 }

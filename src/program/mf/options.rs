@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use crate::error::{Error, Result};
 use crate::program::flag::{above, real, whole};
 
 /// Most factors.
@@ -11,6 +12,40 @@ const FACTORS_MAX: u32 = 65_536;
 /// Factors where the user does not say, and those that are planted in the built-in sample.
 const USUAL: u32 = 32;
 const SAMPLE: u32 = 5;
+/// Learning rates where the user does not say; the second is for several workers on one item.
+const RATE: f64 = 0.3;
+const SHARED_RATE: f64 = 0.1;
+
+/// How factors are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// Stochastic gradient descent, rating by rating: the fastest
+    Sgd,
+    /// Alternating least squares: all users exactly, then all items
+    Als,
+    /// CCD++, coordinate descent: one factor of all users and items after the other
+    Ccd,
+}
+
+/// What workers share under `--method sgd`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Parallel {
+    /// Item blocks rotate around the workers; no factor is ever stale
+    Model,
+    /// All items are shared, as stale as --staleness allows; for comparison
+    Data,
+}
+
+/// How steps on shared items know of the other workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StepScaling {
+    /// Not at all
+    None,
+    /// Divided by √((s+1) P): s of --staleness, P workers
+    Staleness,
+    /// Divided by √(1 + updates by others that a clock of this worker missed)
+    Delay,
+}
 
 /// The flags.
 #[derive(Debug, Clone, Args)]
@@ -29,9 +64,27 @@ pub struct Options {
     #[arg(long, value_name = "L", default_value_t = 0.05, value_parser = real(0.0..))]
     pub regularization: f64,
 
-    /// Length of the first steps, whatever the scale of the ratings
-    #[arg(long, value_name = "R", default_value_t = 0.3, value_parser = above(0.0))]
-    pub learning_rate: f64,
+    /// How factors are found
+    #[arg(long, value_enum, default_value_t = Method::Sgd)]
+    pub method: Method,
+
+    /// What was seen was liked, and nothing else was: weighted by --confidence, without biases; with
+    /// --method als
+    #[arg(long)]
+    pub implicit: bool,
+
+    /// A: a rating r counts 1 + A r times as much as a pair that was not seen
+    #[arg(long, value_name = "A", default_value_t = 40.0, requires = "implicit", value_parser = above(0.0))]
+    pub confidence: f64,
+
+    /// How often each factor goes from the users to the items and back in a pass of --method ccd
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1..=1000u32))]
+    pub inner_iterations: u32,
+
+    /// Length of the first steps, whatever the scale of the ratings [default: 0.3; with --parallel
+    /// data 0.1]
+    #[arg(long, value_name = "R", value_parser = above(0.0))]
+    pub learning_rate: Option<f64>,
 
     /// Ratings to predict: file or folder
     ///
@@ -52,12 +105,70 @@ pub struct Options {
     #[arg(long)]
     pub nonnegative: bool,
 
+    /// What workers share
+    #[arg(long, value_enum, default_value_t = Parallel::Model)]
+    pub parallel: Parallel,
+
+    /// How steps on items become shorter under --parallel data, where several workers take them at once
+    #[arg(long, value_enum, default_value_t = StepScaling::Delay)]
+    pub step_scaling: StepScaling,
+
     /// Least number of item blocks for each worker; with 2, one travels while the other is worked on
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole(1..=1024u32))]
     pub blocks_per_worker: u32,
 }
 
+/// How the items are held: one way for each method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Rotate,
+    Share,
+    Gather,
+    Descend,
+}
+
 impl Options {
+    /// How the items are held.
+    pub(super) fn way(&self) -> Way {
+        match (self.method, self.parallel) {
+            (Method::Sgd, Parallel::Model) => Way::Rotate,
+            (Method::Sgd, Parallel::Data) => Way::Share,
+            (Method::Als, _) => Way::Gather,
+            (Method::Ccd, _) => Way::Descend,
+        }
+    }
+
+    /// What single flags cannot check.
+    pub(super) fn check(&self) -> Result<()> {
+        let wrong = |text: &str| Err(Error::Usage(text.into()));
+        match (self.method, self.parallel) {
+            (Method::Sgd | Method::Ccd, _) if self.implicit => wrong("--implicit: needs --method als"),
+            (Method::Als | Method::Ccd, Parallel::Data) => {
+                wrong("--parallel data: needs --method sgd")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The confidence in what was seen, if nothing else was liked.
+    pub(super) fn confidence(&self) -> Option<f64> {
+        self.implicit.then_some(self.confidence)
+    }
+
+    /// Whether there are biases.
+    pub(super) fn biased(&self) -> bool {
+        !self.no_bias && !self.implicit
+    }
+
+    /// The length of the first steps.
+    pub(super) fn rate(&self) -> f64 {
+        let usual = match self.parallel {
+            Parallel::Model => RATE,
+            Parallel::Data => SHARED_RATE,
+        };
+        self.learning_rate.unwrap_or(usual)
+    }
+
     /// The number of factors.
     pub(super) fn rank(&self) -> usize {
         let usual = if self.data.is_empty() { SAMPLE } else { USUAL };

@@ -1,102 +1,116 @@
-//! What one worker holds: its users and their ratings, and the item blocks that are with it.
+//! What one worker holds: its users with their ratings, and its view of the items.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::Setup;
-use super::block::Block;
+use super::als::Gathered;
+use super::ccd::Descending;
 use super::ratings::Ordered;
+use super::rotate::Rotating;
+use super::share::Shared;
 use super::sums::Sums;
 use crate::math::factors::{Factors, Kernel, Step};
 use crate::wire::message::WorkerId;
 
-/// A block that was used and not yet handed on.
-#[derive(Debug)]
-pub(super) struct Held {
-    /// The turn that used it.
-    pub(super) turn: u64,
-    pub(super) block: Block,
-}
-
 /// One worker's part.
 #[derive(Debug)]
 pub(super) struct Part {
+    pub(super) users: Users,
+    pub(super) items: Items,
+}
+
+/// The items, as the method has them.
+#[derive(Debug)]
+pub(super) enum Items {
+    /// In blocks that come and go.
+    Rotating(Rotating),
+    /// In a shared table.
+    Shared(Shared),
+    /// Every worker's with every worker.
+    Gathered(Gathered),
+    /// Each worker's with their residuals.
+    Descending(Descending),
+}
+
+/// A worker's users and their ratings: they never leave it.
+#[derive(Debug)]
+pub(super) struct Users {
     /// The worker.
     pub(super) worker: WorkerId,
-    /// Its users, in the order of the partition, and last a user of zeros who stands for all users
-    /// without training ratings.
-    pub(super) users: Factors,
+    /// Their factors, in the order of the partition, and last a user of zeros who stands for all
+    /// users without training ratings.
+    pub(super) factors: Arc<Factors>,
     /// Their rows in the model.
     pub(super) rows: Vec<u32>,
     pub(super) train: Ordered,
     pub(super) test: Ordered,
     /// Test ratings of items without training ratings: the user's row here, the scaled rating.
     pub(super) unseen: Vec<(u32, f32)>,
-    /// Blocks that this worker is the first to use.
-    pub(super) fresh: Vec<(u32, Block)>,
-    /// Blocks that it used last, in the order in which it did.
-    pub(super) held: VecDeque<Held>,
-    /// Turns so far, those of objectives included.
-    pub(super) turn: u64,
-    /// Its share of the last objective.
+    /// The worker's share of the last objective.
     pub(super) sums: Sums,
     pub(super) kernel: Kernel,
 }
 
-impl Part {
-    /// A step for each training rating of this worker's users on the block.
-    pub(super) fn learn(&mut self, number: u32, block: &mut Block, step: &Step) {
-        for (user, ratings) in self.train.block(number) {
-            self.kernel
-                .learn(self.users.one(user), &mut block.0, ratings, step);
+impl Users {
+    /// A step for each training rating of these users on a block of items.
+    pub(super) fn learn(&mut self, block: u32, items: &mut Factors, step: &Step) {
+        let factors = Arc::make_mut(&mut self.factors);
+        for (user, ratings) in self.train.block(block) {
+            self.kernel.learn(factors.one(user), items, ratings, step);
         }
     }
 
-    /// Adds the errors of this worker's users on the block; with `penalty` the block's own too.
-    pub(super) fn measure(&mut self, number: u32, block: &Block, penalty: Option<&Setup>) {
+    /// Adds the errors of these users on a block of items.
+    pub(super) fn measure(&mut self, block: u32, items: &Factors) {
         let error = |ratings: &Ordered| -> f64 {
-            let runs = ratings.block(number);
+            let runs = ratings.block(block);
             runs.map(|(user, ratings)| {
                 self.kernel
-                    .squared_error(&self.users, user, &block.0, ratings)
+                    .squared_error(&self.factors, user, items, ratings)
             })
             .sum()
         };
         let (train, test) = (error(&self.train), error(&self.test));
+        self.sums.whole += train;
         self.sums.train += train;
+        self.sums.pairs += self.train.len(block) as f64;
         self.sums.test += test;
-        if let Some(setup) = penalty {
-            let items = setup.by_block.block(number).zip(0..);
-            self.sums.penalty += items
-                .map(|(position, row)| {
-                    let item = setup.by_block.variable(position) as usize;
-                    penalty_of(&block.0, row, setup.items.counts()[item], &setup.step)
-                })
-                .sum::<f64>();
-        }
     }
 
-    /// What the users add to the objective, whatever the blocks.
-    pub(super) fn own_sums(&self, setup: &Setup) -> Sums {
+    /// Begins the sums with what these users add whatever the items.
+    pub(super) fn begin_sums(&mut self, setup: &Setup) {
         let counts = setup.users.counts();
         let penalty = self
             .rows
             .iter()
             .enumerate()
-            .map(|(at, row)| penalty_of(&self.users, at, counts[*row as usize], &setup.step));
+            .map(|(at, row)| penalty_of(&self.factors, at, setup.weight(counts[*row as usize]), &setup.step));
         let error = |(user, value): &(u32, f32)| {
-            let error = f64::from(value - self.users.heads()[*user as usize].bias);
+            let error = f64::from(value - self.factors.heads()[*user as usize].bias);
             error * error
         };
-        Sums {
-            train: 0.0,
+        self.sums = Sums {
             test: self.unseen.iter().map(error).sum(),
             penalty: penalty.sum(),
-        }
+            ..Sums::default()
+        };
+    }
+
+    /// Adds the penalty of a block of items, the first of which is row `first` of `items`.
+    pub(super) fn penalise(&mut self, setup: &Setup, block: u32, items: &Factors, first: usize) {
+        let positions = setup.by_block.block(block).zip(first..);
+        self.sums.penalty += positions
+            .map(|(position, row)| {
+                let item = setup.by_block.variable(position) as usize;
+                let weight = setup.weight(setup.items.counts()[item]);
+                penalty_of(items, row, weight, &setup.step)
+            })
+            .sum::<f64>();
     }
 }
 
-fn penalty_of(factors: &Factors, row: usize, ratings: u64, step: &Step) -> f64 {
+fn penalty_of(factors: &Factors, row: usize, weight: f64, step: &Step) -> f64 {
     let bias = f64::from(factors.heads()[row].bias);
     let factors = f64::from(step.regularization) * factors.norm(row);
-    ratings as f64 * (factors + f64::from(step.bias_regularization) * bias * bias)
+    weight * (factors + f64::from(step.bias_regularization) * bias * bias)
 }

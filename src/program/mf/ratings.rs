@@ -71,6 +71,96 @@ impl Ordered {
         Ordered { blocks: ordered }
     }
 
+    /// Of the first block's users, those of segment `number` of `of`, which have about as many
+    /// ratings each: each user's row and ratings.
+    pub(super) fn segment(
+        &self,
+        number: usize,
+        of: usize,
+    ) -> impl Iterator<Item = (usize, &[Observed])> {
+        let total = self.blocks.first().map_or(0, |block| block.ratings.len());
+        let mut before = 0;
+        self.block(0).filter(move |(_, ratings)| {
+            // A user belongs where the first of its ratings is.
+            let segment = before * of / total.max(1);
+            before += ratings.len();
+            segment == number
+        })
+    }
+
+    /// The items of all ratings of the first block, some of them more than once.
+    pub(super) fn items(&self) -> impl Iterator<Item = u32> {
+        self.block(0).flat_map(|(_, ratings)| ratings.iter().map(|rating| rating.row))
+    }
+
+    /// Number of ratings in a block.
+    pub(super) fn len(&self, block: u32) -> usize {
+        let block = self.blocks.get(block as usize);
+        block.map_or(0, |block| block.ratings.len())
+    }
+
+    /// Hands out user by user what it has in each block: the user's row, and blocks with ratings.
+    pub(super) fn by_row(&self, mut each: impl FnMut(usize, &[(usize, &[Observed])])) {
+        let mut blocks: Vec<_> = (0..self.blocks.len() as u32)
+            .map(|block| self.block(block).peekable())
+            .collect();
+        let mut segments = Vec::new();
+        loop {
+            let first = blocks.iter_mut().filter_map(|runs| Some(runs.peek()?.0));
+            let Some(row) = first.min() else { return };
+            segments.clear();
+            for (block, runs) in blocks.iter_mut().enumerate() {
+                if let Some((_, ratings)) = runs.next_if(|run| run.0 == row) {
+                    segments.push((block, ratings));
+                }
+            }
+            each(row, &segments);
+        }
+    }
+
+    /// Hands out the first block user by user: the user's row, and pairs of an item and the bits of a
+    /// number.
+    pub(super) fn each_row(&mut self, mut each: impl FnMut(usize, &mut [[u32; 2]])) {
+        let Some(BlockRatings { runs, ratings }) = self.blocks.first_mut() else {
+            return;
+        };
+        let mut start = 0;
+        for run in runs {
+            each(run.user as usize, &mut ratings[start..run.end as usize]);
+            start = run.end as usize;
+        }
+    }
+
+    /// The numbers of the first block.
+    pub(super) fn numbers(&self) -> Vec<f32> {
+        let ratings = self.blocks.first().map_or(&[][..], |block| &block.ratings);
+        ratings.iter().map(|rating| f32::from_bits(rating[1])).collect()
+    }
+
+    /// Sets the numbers of the first block; None if they are not as many.
+    pub(super) fn set_numbers(&mut self, numbers: &[f32]) -> Option<()> {
+        let ratings = self.blocks.first_mut().map_or(&mut [][..], |block| &mut block.ratings);
+        (ratings.len() == numbers.len()).then(|| {
+            for (rating, number) in ratings.iter_mut().zip(numbers) {
+                rating[1] = number.to_bits();
+            }
+        })
+    }
+
+    /// The sum of the squares of the numbers of the first block.
+    pub(super) fn squares(&self) -> f64 {
+        let ratings = self.blocks.first().map_or(&[][..], |block| &block.ratings);
+        ratings
+            .iter()
+            .map(|rating| f64::from(f32::from_bits(rating[1])).powi(2))
+            .sum()
+    }
+
+    /// Adds up the ratings of each pair.
+    pub(super) fn merge_pairs(&mut self) {
+        self.blocks.iter_mut().for_each(BlockRatings::merge_pairs);
+    }
+
     /// The ratings of a block: each user's row and ratings.
     pub(super) fn block(&self, block: u32) -> impl Iterator<Item = (usize, &[Observed])> {
         let (runs, ratings) = match self.blocks.get(block as usize) {
@@ -104,6 +194,26 @@ impl BlockRatings {
             runs,
             ratings: vec![[0; 2]; total as usize],
         }
+    }
+
+    fn merge_pairs(&mut self) {
+        let (mut start, mut kept) = (0, 0);
+        for run in &mut self.runs {
+            let first = kept;
+            for at in start..run.end as usize {
+                let [item, value] = self.ratings[at];
+                if kept > first && self.ratings[kept - 1][0] == item {
+                    let sum = f32::from_bits(self.ratings[kept - 1][1]) + f32::from_bits(value);
+                    self.ratings[kept - 1][1] = sum.to_bits();
+                } else {
+                    self.ratings[kept] = [item, value];
+                    kept += 1;
+                }
+            }
+            start = run.end as usize;
+            run.end = kept as u32;
+        }
+        self.ratings.truncate(kept);
     }
 
     fn sort(&mut self) {

@@ -11,12 +11,13 @@
 //! of user u.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Setup;
 use super::block::push_rows;
-use super::part::Part;
+use super::part::{Items, Part};
 use crate::data::Ids;
 use crate::engine::Host;
 use crate::error::{Error, Result};
@@ -35,7 +36,7 @@ pub(super) fn save(
     host: &Host,
     model: Option<&mut Model>,
 ) -> Result<()> {
-    let rank = parts.first().map_or(0, |part| part.users.rank());
+    let rank = parts.first().map_or(0, |part| part.users.factors.rank());
     let factors: Vec<OfWorker> = parts
         .into_iter()
         .map(|part| OfWorker::new(setup, part))
@@ -77,19 +78,32 @@ fn write_ids(model: &mut Model, name: &str, ids: &Ids) -> Result<()> {
 
 /// What a worker holds of the model.
 struct OfWorker {
-    users: Factors,
+    users: Arc<Factors>,
     blocks: Vec<(u32, Factors)>,
 }
 
 impl OfWorker {
     /// Drops the ratings.
     fn new(setup: &Setup, part: Part) -> OfWorker {
-        let number = |turn| setup.rotation.task(part.worker, turn).block;
-        let held = part.held.into_iter();
-        let mut blocks: Vec<_> = held.map(|held| (number(held.turn), held.block.0)).collect();
-        blocks.extend(part.fresh.into_iter().map(|(number, block)| (number, block.0)));
+        let worker = part.users.worker;
+        let blocks = match part.items {
+            Items::Rotating(items) => {
+                let number = |turn| setup.rotation.task(worker, turn).block;
+                let held = items.held.into_iter();
+                let held = held.map(|held| (number(held.turn), held.block.0));
+                let fresh = items.fresh.into_iter();
+                held.chain(fresh.map(|(number, block)| (number, block.0)))
+                    .collect()
+            }
+            Items::Shared(items) => items.own.map(|own| (worker, own)).into_iter().collect(),
+            Items::Gathered(items) => {
+                drop(items.all);
+                vec![(worker, Arc::unwrap_or_clone(items.own).0)]
+            }
+            Items::Descending(items) => vec![(worker, items.own)],
+        };
         OfWorker {
-            users: part.users,
+            users: part.users.factors,
             blocks,
         }
     }

@@ -8,8 +8,13 @@ use crate::wire::message::Portable;
 /// One worker's share, in units of the scaled ratings.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Sums {
+    /// What the objective has besides the penalty: Σ e² over training ratings, or with `--implicit`
+    /// the weighted sum over all pairs.
+    pub(super) whole: f64,
     /// Σ e² over training ratings.
     pub(super) train: f64,
+    /// How many they are.
+    pub(super) pairs: f64,
     /// Σ e² over test ratings.
     pub(super) test: f64,
     /// λ Σ n (‖row‖² + bias²) over users and items.
@@ -20,7 +25,9 @@ impl Sums {
     /// All workers' shares.
     pub(super) fn fold(all: &[Sums]) -> Sums {
         all.iter().fold(Sums::default(), |sum, one| Sums {
+            whole: sum.whole + one.whole,
             train: sum.train + one.train,
+            pairs: sum.pairs + one.pairs,
             test: sum.test + one.test,
             penalty: sum.penalty + one.penalty,
         })
@@ -30,19 +37,23 @@ impl Sums {
 impl Portable for Sums {
     fn encode(&self, out: &mut Vec<u8>) {
         let Sums {
+            whole,
             train,
+            pairs,
             test,
             penalty,
         } = self;
-        [train, test, penalty]
+        [whole, train, pairs, test, penalty]
             .iter()
             .for_each(|sum| out.extend(sum.to_le_bytes()));
     }
 
     fn decode(bytes: &[u8]) -> Result<Sums> {
         match bytes.as_chunks::<8>() {
-            ([train, test, penalty], []) => Ok(Sums {
+            ([whole, train, pairs, test, penalty], []) => Ok(Sums {
+                whole: f64::from_le_bytes(*whole),
                 train: f64::from_le_bytes(*train),
+                pairs: f64::from_le_bytes(*pairs),
                 test: f64::from_le_bytes(*test),
                 penalty: f64::from_le_bytes(*penalty),
             }),
@@ -56,10 +67,10 @@ impl Setup {
     pub(super) fn objective(&self, sums: &Sums) -> Objective {
         let square = self.scale * self.scale;
         let rmse =
-            |sum: f64, number: u64| (number > 0).then(|| (square * sum / number as f64).sqrt());
+            |sum: f64, number: f64| (number > 0.0).then(|| (square * sum / number).sqrt());
         Objective {
-            value: square * (sums.train + sums.penalty),
-            columns: vec![rmse(sums.train, self.train), rmse(sums.test, self.test)],
+            value: square * (sums.whole + sums.penalty),
+            columns: vec![rmse(sums.train, sums.pairs), rmse(sums.test, self.test as f64)],
         }
     }
 }

@@ -75,6 +75,8 @@ fn csv_is_read_in_every_usual_spelling() {
     )
     .unwrap();
     assert_eq!(named.names.unwrap(), ["a, b", "say \"b\""]);
+    // Libsvm data for a model of this begins as such data does where nothing is known.
+    assert_eq!(named.first_index, 1);
     let single = read("a b c\n", &of(ExamplesFormat::Csv));
     assert!(single.unwrap_err().to_string().contains("saw none"));
     assert_eq!(read("5,6\n", &of(ExamplesFormat::Csv)).unwrap().rows(), 1);

@@ -1,23 +1,23 @@
-//! Products of layers: `cargo bench -- dense`. GFLOP/s of one thread, beside what the processor
+//! Products of layers: `cargo bench -- gemm`. GFLOP/s of one thread, beside what the processor
 //! does when nothing has to be read.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use petuum::math::dense::{ByFeature, BySample, Kernel, Weights, WeightsMut};
+use petuum::math::gemm::{ByFeature, BySample, Kernel, Weights, WeightsMut};
 
 use super::say;
 
 pub(crate) fn run(small: bool) {
     let mut kernel = Kernel::new();
-    say(&format!("dense: {:?}", kernel.processor()));
+    say(&format!("gemm: {:?}", kernel.processor()));
     let peak = fastest(small, || {
         black_box(kernel.processor().peak(black_box(1 << 16)));
     });
     let flops = kernel.processor().peak_flops(1 << 16);
     say(&format!(
         "{:50} {:8.1} GFLOP/s",
-        "dense/peak",
+        "gemm/peak",
         flops / peak / 1e9
     ));
     let shapes = [
@@ -46,7 +46,7 @@ fn one(small: bool, kernel: &mut Kernel, samples: usize, inputs: usize, units: u
     let mut back = BySample::zeros(inputs, samples);
     let flops = 2.0 * (samples * inputs * units) as f64;
     let tell = |what: &str, seconds: f64| {
-        let name = format!("dense/{what} {samples} x {inputs} x {units}");
+        let name = format!("gemm/{what} {samples} x {inputs} x {units}");
         say(&format!("{name:50} {:8.1} GFLOP/s", flops / seconds / 1e9));
     };
     tell(

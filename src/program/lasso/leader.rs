@@ -1,0 +1,427 @@
+//! What rank 0 decides between clocks: which columns to work on, when a λ is solved, and what comes
+//! next.
+//!
+//! One clock is one round: every worker goes through its columns ([`super::part`]), rank 0 adds the
+//! most promising ones to the working set, solves for it ([`super::working_set`]) and tells the
+//! workers the new fit. When the duality gap of a λ is small enough the next λ begins from there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::messages::{Candidate, Change, Found, Plan};
+use super::correlations::Correlations;
+use super::options::{Loss, Options, Schedule};
+use super::part::Data;
+use super::problem::Problem;
+use super::working_set::{Bounds, WorkingSet};
+use crate::engine::Objective;
+use crate::math::quadratic::Penalty;
+use crate::math::rng::Rng;
+use crate::scheduler::dependency::Dependency;
+
+/// Candidates that every worker tells in the first clock, and columns of the first working set.
+pub(super) const FIRST: u32 = 256;
+/// The gap to which a working set is solved, as a part of the gap of the whole problem.
+const ROUGH: f64 = 0.1;
+/// Least number of columns that join a working set.
+const JOIN_MIN: usize = 64;
+/// Without `--tolerance`, and where rounding allows no more, a gap is closed at this part of the
+/// null objective.
+const ROUNDING: f64 = 1e-9;
+/// Rounds without a smaller gap until it is taken for rounding.
+const STUCK: u32 = 4;
+
+/// If more columns may join at a time, their correlations would take longer than they save.
+const FILTERED_MAX: usize = 1024;
+/// Candidates for each column that may join.
+const CANDIDATES: usize = 2;
+/// Stream of [`Rng`].
+const OF_SCHEDULE: u64 = 2;
+
+/// The solution for one λ.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Solution {
+    pub(super) lambda: f64,
+    pub(super) gap: f64,
+    pub(super) objective: f64,
+    pub(super) explained: f64,
+    pub(super) intercept: f64,
+    /// Columns and coefficients of features as they are; those that are not 0.
+    pub(super) coefficients: Vec<(u32, f64)>,
+}
+
+/// What is known after a clock.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// Of the fit at hand.
+    bounds: Bounds,
+    gap: f64,
+}
+
+/// Rank 0's state.
+pub(super) struct Leader {
+    pub(super) options: Options,
+    pub(super) data: Arc<Data>,
+    pub(super) threads: usize,
+    pub(super) ranks: u32,
+    pub(super) tolerance: f64,
+    /// All λ; known after the first clock.
+    pub(super) grid: Vec<f64>,
+    pub(super) fold: u32,
+    /// Which λ of the grid.
+    pub(super) at: usize,
+    pub(super) problems: u64,
+    pub(super) set: WorkingSet,
+    /// Objective without any coefficient.
+    pub(super) null: f64,
+    known: Option<Known>,
+    /// What is known is of the clock at hand.
+    pub(super) learned: bool,
+    /// The best dual value of this λ.
+    pub(super) dual: f64,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) least_gap: f64,
+    pub(super) stuck: u32,
+    /// Keeps columns that say the same from joining together.
+    pub(super) filter: Dependency,
+    /// Where the cyclic schedule goes on.
+    pub(super) next_column: u32,
+    pub(super) seed: u64,
+    /// Working sets so far.
+    pub(super) rounds: u64,
+    /// Solutions of the whole data, by λ.
+    pub(super) path: Vec<Solution>,
+    /// Mean deviance of the samples left out: by fold, then λ.
+    pub(super) left_out: Vec<Vec<f64>>,
+    pub(super) done: bool,
+}
+
+impl Leader {
+    pub(super) fn new(
+        options: &Options,
+        data: &Arc<Data>,
+        threads: usize,
+        ranks: u32,
+        tolerance: f64,
+        seed: u64,
+    ) -> Leader {
+        let problem = &data.problems[0];
+        let set = WorkingSet::new(problem);
+        Leader {
+            options: options.clone(),
+            threads,
+            ranks,
+            tolerance,
+            grid: Vec::new(),
+            fold: 0,
+            at: 0,
+            problems: 0,
+            null: problem.value(&set.fit),
+            set,
+            known: None,
+            learned: false,
+            dual: f64::NEG_INFINITY,
+            candidates: Vec::new(),
+            least_gap: f64::INFINITY,
+            stuck: 0,
+            filter: Dependency::new(options.threshold(problem.samples())),
+            next_column: 0,
+            seed,
+            rounds: 0,
+            path: Vec::new(),
+            left_out: Vec::new(),
+            done: false,
+            data: Arc::clone(data),
+        }
+    }
+
+    fn problem(&self) -> &Problem {
+        &self.data.problems[self.fold as usize]
+    }
+
+    fn lambda(&self) -> f64 {
+        self.grid.get(self.at).copied().unwrap_or(0.0)
+    }
+
+    fn penalty(&self) -> Penalty {
+        let lambda = self.lambda();
+        Penalty {
+            l1: lambda * self.options.l1_ratio,
+            l2: lambda * (1.0 - self.options.l1_ratio),
+        }
+    }
+
+    /// True once everything that was asked for is solved.
+    pub(super) fn is_done(&self) -> bool {
+        let is_last = self.at + 1 == self.grid.len()
+            && self.fold as usize + 1 == self.data.problems.len();
+        self.done || is_last && self.known.is_some_and(|known| self.is_solved(known.gap))
+    }
+
+    /// The solution at hand.
+    pub(super) fn current(&self) -> Solution {
+        let bounds = self.known.map(|known| known.bounds);
+        let loss = self.problem().value(&self.set.fit);
+        Solution {
+            lambda: self.lambda(),
+            gap: self.known.map_or(f64::INFINITY, |known| known.gap),
+            objective: bounds.map_or(self.null, |bounds| bounds.primal),
+            explained: if self.null > 0.0 { 1.0 - loss / self.null } else { 0.0 },
+            intercept: self.set.intercept,
+            coefficients: self.set.coefficients(),
+        }
+    }
+
+    /// Takes in what the workers found in a clock; twice does no harm.
+    fn learn(&mut self, found: &[Found]) {
+        if self.done || self.learned {
+            return;
+        }
+        self.learned = true;
+        let largest = found.iter().fold(0.0f64, |most, found| most.max(found.largest));
+        if self.grid.is_empty() {
+            let lambda_max = largest / self.options.l1_ratio;
+            let (samples, features) = (self.problem().samples(), self.data.design.len());
+            self.grid = self.options.grid(lambda_max, samples, features);
+        }
+        let bounds = self.set.bounds(self.problem(), self.penalty(), largest);
+        self.candidates = found.iter().flat_map(|found| found.candidates.iter().copied()).collect();
+        self.candidates.sort_unstable_by(|a, b| {
+            b.worth.total_cmp(&a.worth).then(a.column.cmp(&b.column))
+        });
+        self.dual = self.dual.max(bounds.dual);
+        // Rounding may put a dual value above the primal one where both are the solution's.
+        let gap = (bounds.primal - self.dual).max(0.0);
+        self.stuck = if gap < 0.9 * self.least_gap { 0 } else { self.stuck + 1 };
+        self.least_gap = self.least_gap.min(gap);
+        self.known = Some(Known { bounds, gap });
+    }
+
+    /// The record of a clock: objective, gap, coefficients that are not 0, λ, part of the deviance
+    /// explained, fold, and the deviance of the samples left out.
+    pub(super) fn objective(&mut self, found: &[Found]) -> Objective {
+        self.learn(found);
+        let now = self.current();
+        let left_out = (self.fold > 0).then(|| self.deviance_left_out());
+        Objective {
+            value: now.objective,
+            columns: vec![
+                Some(now.gap),
+                Some(now.coefficients.len() as f64),
+                Some(now.lambda),
+                Some(now.explained),
+                Some(f64::from(self.fold)),
+                left_out,
+            ],
+        }
+    }
+
+    /// Decides what the workers do next; None if all is done.
+    pub(super) fn decide(&mut self, found: &[Found]) -> Option<Plan> {
+        self.learn(found);
+        self.learned = false;
+        let known = self.known.filter(|_| !self.done)?;
+        let solved = self.is_solved(known.gap);
+        if solved {
+            self.keep();
+            if !self.advance() {
+                self.done = true;
+                return None;
+            }
+        }
+        // Of a new fold nothing is known yet.
+        if self.known.is_some() {
+            self.join(known, solved);
+            let target = match solved {
+                true => 0.3 * self.target(),
+                false => (ROUGH * known.gap).max(0.3 * self.target()),
+            };
+            let problem = &self.data.problems[self.fold as usize];
+            let penalty = self.penalty();
+            self.set.solve(&self.data, problem, penalty, target, self.threads);
+        }
+        Some(self.plan(known, solved))
+    }
+
+    /// The gap that is small enough.
+    fn target(&self) -> f64 {
+        self.tolerance * self.null
+    }
+
+    fn is_solved(&self, gap: f64) -> bool {
+        gap <= self.target() || self.stuck >= STUCK && gap <= ROUNDING * self.null
+    }
+
+    /// Keeps the solution of a λ.
+    fn keep(&mut self) {
+        match self.left_out.last_mut() {
+            None => {
+                let solution = self.current();
+                self.path.push(solution);
+            }
+            Some(_) => {
+                let deviance = self.deviance_left_out();
+                self.left_out.iter_mut().last().into_iter().for_each(|fold| fold.push(deviance));
+            }
+        }
+    }
+
+    /// Goes on to the next λ or fold; false if there is none.
+    fn advance(&mut self) -> bool {
+        let is_last = self.at + 1 == self.grid.len();
+        if is_last && self.fold as usize + 1 == self.data.problems.len() {
+            return false;
+        }
+        self.problems += 1;
+        (self.least_gap, self.stuck) = (f64::INFINITY, 0);
+        self.dual = f64::NEG_INFINITY;
+        if !is_last {
+            self.at += 1;
+            return true;
+        }
+        self.fold += 1;
+        self.at = 0;
+        self.set = WorkingSet::new(self.problem());
+        self.null = self.problem().value(&self.set.fit);
+        self.left_out.push(Vec::new());
+        self.known = None;
+        true
+    }
+
+    /// Folds for which every λ was solved: the weight of the samples left out, and their mean
+    /// deviance by λ.
+    pub(super) fn complete_folds(&self) -> Vec<(f64, &[f64])> {
+        let all = &self.data.problems[0].weights;
+        let folds = self.data.problems[1..].iter().zip(&self.left_out);
+        let complete = folds.filter(|(_, deviances)| deviances.len() == self.grid.len());
+        complete
+            .map(|(fold, deviances)| {
+                let pairs = all.iter().zip(&fold.weights).filter(|(_, kept)| **kept == 0.0);
+                (pairs.map(|(weight, _)| weight).sum(), &deviances[..])
+            })
+            .collect()
+    }
+
+    /// Mean deviance of the samples that the fold leaves out.
+    fn deviance_left_out(&self) -> f64 {
+        let (all, fold) = (&self.data.problems[0], self.problem());
+        let (mut deviance, mut weight) = (0.0, 0.0);
+        for (row, fitted) in self.set.fit.fitted.iter().enumerate() {
+            if fold.weights[row] == 0.0 && all.weights[row] > 0.0 {
+                deviance += all.weights[row] * all.deviance(row, *fitted);
+                weight += all.weights[row];
+            }
+        }
+        if weight > 0.0 { deviance / weight } else { 0.0 }
+    }
+
+    /// Lets columns join the working set.
+    fn join(&mut self, known: Known, is_new: bool) {
+        let l1 = self.penalty().l1;
+        let nonzeros = self.set.nonzeros();
+        if self.set.slots.len() > 4 * nonzeros.max(FIRST as usize) {
+            self.set.shrink(0.9 * l1);
+        }
+        // Where nearly all that joined was of use, more can join at a time.
+        let used = nonzeros as f64 / self.set.slots.len().max(1) as f64;
+        let growth = if used > 0.85 { 2 * nonzeros } else { nonzeros / 2 };
+        let most = growth.max(JOIN_MIN).max(if nonzeros == 0 { FIRST as usize } else { 0 });
+        let least = match is_new {
+            // The sequential strong rule: products change no faster than λ.
+            true => 2.0 * l1 - self.path_l1_before(),
+            false => l1 * (1.0 - 0.25 * (known.gap / self.null).min(1.0)),
+        };
+        let here: BTreeSet<u32> = self.set.slots.iter().map(|slot| slot.column).collect();
+        let promising = self.candidates.iter().filter(|candidate| {
+            f64::from(candidate.product) >= least && !here.contains(&candidate.column)
+        });
+        let promising: Vec<u32> = promising.map(|candidate| candidate.column).collect();
+        let joining = self.choose(promising, most);
+        let problem = &self.data.problems[self.fold as usize];
+        self.set.add(&joining, &self.data, problem, self.threads);
+    }
+
+    /// Up to `most` of the columns that promise something, in the order of the schedule.
+    fn choose(&mut self, mut promising: Vec<u32>, most: usize) -> Vec<u32> {
+        self.rounds += 1;
+        match self.options.schedule {
+            Schedule::Priority => {}
+            Schedule::Cyclic => {
+                promising.sort_unstable();
+                let next = promising.partition_point(|column| *column < self.next_column);
+                promising.rotate_left(next);
+            }
+            Schedule::Random => {
+                let mut rng = Rng::stream(self.seed, OF_SCHEDULE, self.rounds, 0);
+                for last in (1..promising.len()).rev() {
+                    promising.swap(last, rng.below(last as u64 + 1) as usize);
+                }
+            }
+        }
+        if most > FILTERED_MAX {
+            promising.truncate(most);
+            self.next_column = promising.iter().max().map_or(0, |last| last + 1);
+            return promising;
+        }
+        let again = self.filter.take_refused();
+        let still: BTreeSet<u32> = promising.iter().copied().collect();
+        let mut candidates: Vec<u32> = again.into_iter().filter(|c| still.contains(c)).collect();
+        let first: BTreeSet<u32> = candidates.iter().copied().collect();
+        candidates.extend(promising.iter().filter(|column| !first.contains(column)));
+        candidates.truncate(CANDIDATES * most);
+        let problem = &self.data.problems[self.fold as usize];
+        let correlations = Correlations::new(&self.data, problem, &candidates, self.threads);
+        let mut correlation = |a, b| correlations.of(a, b);
+        let chosen = self.filter.choose(&candidates, &[], most, &mut correlation);
+        self.next_column = chosen.iter().max().map_or(0, |last| last + 1);
+        chosen
+    }
+
+    /// λ₁ of the λ before this one.
+    fn path_l1_before(&self) -> f64 {
+        match self.at {
+            0 => self.penalty().l1,
+            at => self.grid[at - 1] * self.options.l1_ratio,
+        }
+    }
+
+    fn plan(&mut self, known: Known, is_new: bool) -> Plan {
+        let penalty = self.penalty();
+        let held = self.set.slots.iter().map(|slot| slot.column).collect();
+        let (steps, shift) = self.set.take_steps();
+        let by_steps = self.ranks > 1 && steps.len() * 12 < self.set.fit.fitted.len() * 8;
+        let change = match by_steps && !is_new {
+            true => Change::Steps(steps, shift),
+            false => Change::Fitted(self.set.fit.fitted.clone()),
+        };
+        // Where the next λ follows, columns that could join it are looked at as well.
+        let next = self.grid.get(self.at + 1).copied().unwrap_or(self.lambda());
+        let threshold = (2.0 * next * self.options.l1_ratio - penalty.l1).min(penalty.l1);
+        Plan {
+            fold: self.fold,
+            problem: self.problems,
+            threshold: threshold.max(0.0),
+            l1: penalty.l1,
+            l2: penalty.l2,
+            part: known.bounds.part,
+            // The gap is that of the λ before.
+            radius: if is_new { f64::INFINITY } else { self.radius(known.bounds.gap(), penalty) },
+            wanted: match self.options.schedule {
+                Schedule::Priority => (2 * self.set.nonzeros() as u32).max(FIRST),
+                _ => u32::MAX,
+            },
+            change,
+            held,
+        }
+    }
+
+    /// The dual solution is no further from a dual point than this (Ndiaye et al., JMLR 2017). The
+    /// dual of the squared loss is 1-strongly concave, of the logistic loss 4-strongly.
+    fn radius(&self, gap: f64, penalty: Penalty) -> f64 {
+        let concavity = match self.options.loss {
+            Loss::Logistic if penalty.l2 == 0.0 => 4.0,
+            _ => 1.0,
+        };
+        (2.0 * gap / concavity).sqrt()
+    }
+}

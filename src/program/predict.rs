@@ -1,0 +1,182 @@
+//! The flags of `petuum predict`, and what recipes that predict share.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::examples::ExamplesFlags;
+use super::flag::whole;
+use crate::data::{Examples, ExamplesOptions, load_examples};
+use crate::error::{Error, Result};
+use crate::snapshot::SavedModel;
+
+/// What to predict, and with which model.
+#[derive(Debug, Args)]
+pub struct PredictFlags {
+    /// The model: the folder that a training run wrote with --output
+    #[arg(long, value_name = "DIR", required = true)]
+    pub model: PathBuf,
+
+    /// How many items to recommend to each user (mf)
+    #[arg(long, value_name = "N", value_parser = whole(1..=1_000_000u32))]
+    pub top: Option<u32>,
+
+    /// The probability of every class instead of the likeliest class (classifiers)
+    #[arg(long)]
+    pub probabilities: bool,
+
+    /// What to predict for, as the recipe wants it.
+    #[command(flatten)]
+    pub examples: ExamplesFlags,
+}
+
+impl PredictFlags {
+    /// What to read: DATA, else standard input.
+    pub fn data(&self) -> Vec<PathBuf> {
+        match self.examples.data.is_empty() {
+            true => vec![PathBuf::from("-")],
+            false => self.examples.data.clone(),
+        }
+    }
+
+    /// Refuses the flags of other recipes; `own` are the program's.
+    ///
+    /// # Errors
+    /// Status 2, naming the first of them.
+    pub fn refuse_others(&self, program: &str, own: &[&str]) -> Result<()> {
+        let given = [
+            ("--top", self.top.is_some()),
+            ("--probabilities", self.probabilities),
+            ("--format", self.examples.format.is_some()),
+        ];
+        let other = given
+            .into_iter()
+            .find(|(flag, given)| *given && !own.contains(flag));
+        match other {
+            Some((flag, _)) => Err(Error::Usage(format!(
+                "{flag}: is not for a model of {program}, which {} holds",
+                self.model.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The examples to predict for, of `width` features as the model was trained with. Targets may be
+    /// there; they are not looked at.
+    ///
+    /// # Errors
+    /// As for [`load_examples`].
+    pub fn read_examples(
+        &self,
+        threads: usize,
+        width: usize,
+        first_index: u32,
+    ) -> Result<Examples> {
+        let options = ExamplesOptions {
+            width: Some(width),
+            first_index: Some(first_index),
+            ..self.examples.options(threads)
+        };
+        load_examples(&self.data(), &options)
+    }
+}
+
+/// Opens a model that this version can use, and says which program made it.
+///
+/// # Errors
+/// Status 66 if there is none, 65 if it is damaged, 76 if another version made it.
+pub fn open_model(folder: &Path) -> Result<(SavedModel, String)> {
+    let model = SavedModel::open(folder)?;
+    let program = model.program()?.to_owned();
+    let version = model.json("version")?.as_str().unwrap_or_default();
+    let own = env!("CARGO_PKG_VERSION");
+    // Before 1.0 the second number counts changes that matter (Semantic Versioning 2.0, 4).
+    let series = |version: &str| {
+        version
+            .split('.')
+            .take(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    match series(version) == series(own) {
+        true => Ok((model, program)),
+        false => Err(Error::Mismatch(format!(
+            "{}: was written by petuum {version}, this is petuum {own}; predict with that version or \
+             train again",
+            folder.display()
+        ))),
+    }
+}
+
+/// A field of csv, in quotes if it needs them.
+pub fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}
+
+/// Where predictions go. A reader that goes away has read enough.
+pub struct Predictions<'a> {
+    out: io::BufWriter<&'a mut (dyn Write + Send)>,
+    closed: bool,
+}
+
+impl<'a> Predictions<'a> {
+    /// Writes to `out`, first the names of the columns.
+    ///
+    /// # Errors
+    /// Status 74 if it cannot be written.
+    pub fn begin(out: &'a mut (dyn Write + Send), columns: &str) -> Result<Predictions<'a>> {
+        let mut predictions = Predictions {
+            out: io::BufWriter::with_capacity(1 << 16, out),
+            closed: false,
+        };
+        predictions.line(format_args!("{columns}"))?;
+        Ok(predictions)
+    }
+
+    /// Writes a line.
+    ///
+    /// # Errors
+    /// Status 74 if it cannot be written.
+    pub fn line(&mut self, text: std::fmt::Arguments) -> Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = self
+            .out
+            .write_fmt(text)
+            .and_then(|()| self.out.write_all(b"\n"));
+        self.check(written)
+    }
+
+    /// True if nobody reads any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Writes what is held back.
+    ///
+    /// # Errors
+    /// Status 74 if it cannot be written.
+    pub fn finish(mut self) -> Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let flushed = self.out.flush();
+        self.check(flushed)
+    }
+
+    fn check(&mut self, written: io::Result<()>) -> Result<()> {
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            Err(error) => Err(Error::cannot_write(Path::new("standard output"), error)),
+        }
+    }
+}
