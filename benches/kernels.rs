@@ -2,6 +2,7 @@
 //! each one runs at a small size, so that none can rot.
 
 mod examples;
+mod gemm;
 mod parse;
 mod ps;
 mod server;
@@ -17,8 +18,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let small = !arguments.iter().any(|argument| argument == "--bench");
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let benches: [Bench; 5] = [
+    let benches: [Bench; 6] = [
         ("examples", examples::run),
+        ("gemm", gemm::run),
         ("parse", parse::run),
         ("ps", ps::run),
         ("server", server::run),

@@ -26,6 +26,8 @@ end
 
 complete -c petuum -n "__fish_petuum_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_needs_command" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "dml" -d 'Distance metrics: similar examples near, dissimilar ones apart'
+complete -c petuum -n "__fish_petuum_needs_command" -f -a "dnn" -d 'Neural networks: classes or numbers from features'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "lasso" -d 'Sparse linear and logistic regression: lasso and elastic net'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
@@ -35,6 +37,132 @@ complete -c petuum -n "__fish_petuum_needs_command" -f -a "generate" -d 'Write s
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "man" -d 'Write the man pages'
 complete -c petuum -n "__fish_petuum_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l weights -d 'File with the examples\' weights: one a line, or an array' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l drop-columns -d 'Columns of csv that are left out: numbers from 1 or names, with commas between' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l names -d 'File with the features\' names, one a line' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l first-index -d 'The first index in libsvm files, 0 or 1 [default: 0 if it occurs, else 1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -s k -l dimensions -d 'Dimensions of the space that L maps to [default: 100, or the features if they are fewer]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l margin -d 'Squared distance that dissimilar pairs should have at least' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l weight -d 'Weight of dissimilar pairs, relative to that of similar ones' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l learning-rate -d 'Length of steps, for features of which pairs are 1 apart in the mean square' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l batch -d 'Pairs of a mini-batch, half of them similar; each worker has its own' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l exchange-every -d 'Mini-batches after which a worker exchanges its changes with the others, within a clock' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l initial -d 'What L begins with' -r -f -a "pca\t'The directions in which the examples differ most'
+random\t'Random directions'"
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l similar -d 'Similar pairs instead of labels: two examples a line, numbered from 0' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l dissimilar -d 'Dissimilar pairs, likewise' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l test -d 'Labelled examples whose neighbours are looked for among the others: file or folder' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l holdout -d 'Part of the examples that is kept out and looked for [default: 0.1, without --test]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l neighbors -d 'Neighbours that vote on the class of a test example' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l shards -d 'Parameter-server shards in each process' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l rank -d 'Start only this rank of --hosts; give the same command on every host' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l secret-file -d 'File with the secret that all ranks share' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l connect-timeout -d 'How long to wait for the other hosts at the start' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l consistency -d 'What a read of shared parameters may miss' -r -f -a "bsp\t'Nothing: every clock reads the result of the one before; runs are bit-identical'
+ssp\t'The last S clocks; rows that miss more are fetched'
+essp\t'The last S clocks; changed rows are pushed to their readers at once'
+async\t'Anything: reads never wait'"
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l staleness -d 'Clocks that a read may miss' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l bandwidth -d 'Megabits a second that each host may send, and may receive' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
+age\t'Those that have waited longest'
+random\t'Any'"
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l time-limit -d 'Stop after so many seconds of training' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l target -d 'Stop when the objective is at least as good as this' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l seed -d 'Where everything random comes from' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -s o -l output -d 'Save the model in this folder, which must be new or empty' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l records -d 'The form of the records on standard output' -r -f -a "csv\t'Comma-separated values under a header'
+jsonl\t'One JSON object a line, with the same names, and reads counted by their staleness'"
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l checkpoint-every -d 'Clocks between two checkpoints' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l weights -d 'File with the examples\' weights: one a line, or an array' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l drop-columns -d 'Columns of csv that are left out: numbers from 1 or names, with commas between' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l names -d 'File with the features\' names, one a line' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l first-index -d 'The first index in libsvm files, 0 or 1 [default: 0 if it occurs, else 1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l layers -d 'Units of the hidden layers, from the input on; 0 for none' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l activation -d 'What hidden units do with their sums' -r -f -a "relu\t'max(0, x)'
+sigmoid\t'1 / (1 + e^-x)'
+tanh\t'tanh x'
+gelu\t'x Φ(x), with Φ the normal distribution'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l loss -d 'What is minimised' -r -f -a "cross-entropy\t'Targets are classes: minus the logarithm of the probability of the right one'
+squared\t'Targets are numbers: the squared error'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l optimizer -d 'How a step follows from a gradient' -r -f -a "sgd\t'The gradient itself'
+momentum\t'A sum of gradients, older ones weighing less'
+nesterov\t'The same, looking one step ahead'
+adam\t'Adam, with decoupled weight decay'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l learning-rate -d 'Length of steps [default: 0.1 for sgd, 0.02 for momentum and nesterov, 0.001 for adam]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l momentum -d 'How much of the last step momentum and nesterov keep, and adam of the last gradients' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l schedule -d 'How the learning rate changes until the run has done its --clocks' -r -f -a "constant\t'Not at all'
+step\t'To a tenth, after each of three equal parts of the run but the last'
+cosine\t'Along half a cosine, to 0 at the end of the run'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l warm-up -d 'Passes in which the learning rate grows from 0' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l weight-decay -d 'Weight of the squared weights, without biases: each step takes this times the learning rate off' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l dropout -d 'Part of the hidden units that are switched off at random while training' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l batch -d 'Samples of a mini-batch; each worker has its own' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l exchange-every -d 'Mini-batches after which a worker exchanges its changes with the others, within a clock' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l standardize -d 'How features are brought to a common scale; the saved model takes them as they are' -r -f -a "auto\t'Images as a whole, other dense features one by one, sparse ones not'
+features\t'Each feature to mean 0 and standard deviation 1; sparse ones to a mean square of 1'
+together\t'All features together to mean 0 and standard deviation 1'
+none\t'Not at all'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l test -d 'Examples to predict: file or folder' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l test-targets -l test-labels -d 'File with the targets of --test, if they are in a file of their own' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l holdout -d 'Part of the examples that is kept out and predicted [default: 0.1, without --test]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l patience -d 'Records without improvement after which --tolerance ends the run' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l shards -d 'Parameter-server shards in each process' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l rank -d 'Start only this rank of --hosts; give the same command on every host' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l secret-file -d 'File with the secret that all ranks share' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l connect-timeout -d 'How long to wait for the other hosts at the start' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l consistency -d 'What a read of shared parameters may miss' -r -f -a "bsp\t'Nothing: every clock reads the result of the one before; runs are bit-identical'
+ssp\t'The last S clocks; rows that miss more are fetched'
+essp\t'The last S clocks; changed rows are pushed to their readers at once'
+async\t'Anything: reads never wait'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l staleness -d 'Clocks that a read may miss' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l bandwidth -d 'Megabits a second that each host may send, and may receive' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
+age\t'Those that have waited longest'
+random\t'Any'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l time-limit -d 'Stop after so many seconds of training' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l target -d 'Stop when the objective is at least as good as this' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l seed -d 'Where everything random comes from' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -s o -l output -d 'Save the model in this folder, which must be new or empty' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l records -d 'The form of the records on standard output' -r -f -a "csv\t'Comma-separated values under a header'
+jsonl\t'One JSON object a line, with the same names, and reads counted by their staleness'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l checkpoint-every -d 'Clocks between two checkpoints' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l resume -d 'Go on from the newest complete checkpoint in --checkpoint'
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
@@ -225,12 +353,40 @@ complete -c petuum -n "__fish_petuum_using_subcommand convert" -l columns -d 'Re
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s q -l quiet -d 'No notes on standard error; errors stay'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand convert" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -s h -l help -d 'Print help'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
-complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from lasso lda mf help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "dml" -d 'Classes in a few directions among many that tell nothing'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "dnn" -d 'Points of rings, a class each, in a space of many dimensions'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and not __fish_seen_subcommand_from dml dnn lasso lda mf help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -s o -l output -d 'Folder for clusters.NAME.csv' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l name -d 'NAME in the file\'s name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l points -d 'Number of points' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l classes -d 'Number of classes' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l features -d 'Dimensions' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -s k -l dimensions -d 'Dimensions that tell classes apart' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l noise -d 'Standard deviation of points of a class, where that of centres is 1' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l distraction -d 'Standard deviation in the dimensions that tell nothing' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l seed -d 'Everything random comes from it' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l gzip -d 'Write gzip instead of plain text'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -l force -d 'Replace a file that is there'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -s q -l quiet -d 'No notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dml" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -s o -l output -d 'Folder for rings.NAME.csv' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -l name -d 'NAME in the file\'s name' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -l points -d 'Number of points' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -l classes -d 'Number of rings' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -l features -d 'Dimensions of the space' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -l noise -d 'Standard deviation of the noise, where rings are 1 apart' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -l seed -d 'Everything random comes from it' -r
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -l gzip -d 'Write gzip instead of plain text'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -l force -d 'Replace a file that is there'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -s q -l quiet -d 'No notes on standard error; errors stay'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -s h -l help -d 'Print help'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from dnn" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -s o -l output -d 'Folder for examples.NAME.FORMAT and planted.NAME.csv' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l name -d 'NAME in the files\' names' -r
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from lasso" -l samples -d 'Number of examples' -r
@@ -281,6 +437,8 @@ complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s q -l quiet -d 'No notes on standard error; errors stay'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from mf" -s V -l version -d 'Print version'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "dml" -d 'Classes in a few directions among many that tell nothing'
+complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "dnn" -d 'Points of rings, a class each, in a space of many dimensions'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
 complete -c petuum -n "__fish_petuum_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'
@@ -289,15 +447,19 @@ complete -c petuum -n "__fish_petuum_using_subcommand completions" -s h -l help 
 complete -c petuum -n "__fish_petuum_using_subcommand completions" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s h -l help -d 'Print help'
 complete -c petuum -n "__fish_petuum_using_subcommand man" -s V -l version -d 'Print version'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "lasso" -d 'Sparse linear and logistic regression: lasso and elastic net'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "predict" -d 'Use a saved model: predictions for further data, as csv on standard output'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "convert" -d 'Turn data into a binary file that later runs map into memory'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "man" -d 'Write the man pages'
-complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from lasso lda mf predict convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "dml" -d 'Distance metrics: similar examples near, dissimilar ones apart'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "dnn" -d 'Neural networks: classes or numbers from features'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "lasso" -d 'Sparse linear and logistic regression: lasso and elastic net'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "lda" -d 'Topic models: latent Dirichlet allocation'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "mf" -d 'Matrix factorisation: recommendations from ratings'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "predict" -d 'Use a saved model: predictions for further data, as csv on standard output'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "convert" -d 'Turn data into a binary file that later runs map into memory'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "generate" -d 'Write synthetic data with a known truth'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "man" -d 'Write the man pages'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and not __fish_seen_subcommand_from dml dnn lasso lda mf predict convert generate completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "dml" -d 'Classes in a few directions among many that tell nothing'
+complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "dnn" -d 'Points of rings, a class each, in a space of many dimensions'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "lasso" -d 'Examples whose targets follow from a few planted features'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "lda" -d 'Documents with planted topics, as UCI docword and vocabulary'
 complete -c petuum -n "__fish_petuum_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "mf" -d 'Ratings with a planted low rank and the marginals of MovieLens-10M'

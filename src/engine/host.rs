@@ -23,6 +23,7 @@ pub struct Host<'a> {
     seed: u64,
     threads: usize,
     clocks_per_pass: u64,
+    clocks: Option<u64>,
     bound: Bound,
     tolerance: Option<f64>,
     next_gather: &'a Cell<u64>,
@@ -43,6 +44,7 @@ impl<'a> Host<'a> {
             seed: settings.seed,
             threads,
             clocks_per_pass,
+            clocks: settings.clocks,
             bound: settings.bound(),
             tolerance: settings.tolerance,
             next_gather,
@@ -72,6 +74,11 @@ impl<'a> Host<'a> {
     /// Clock boundaries in one pass over the data.
     pub fn clocks_per_pass(&self) -> u64 {
         self.clocks_per_pass
+    }
+
+    /// Clocks after which the run ends if nothing ends it earlier.
+    pub fn clocks(&self) -> Option<u64> {
+        self.clocks
     }
 
     /// The read rule of the run.

@@ -63,7 +63,7 @@ pub trait Program: Send + Sync + 'static {
     fn load(&mut self, host: &Host) -> Result<Vec<Self::Part>>;
 
     /// Rows of dense shared tables that do not begin at zero, handed to `set` one by one. Called on
-    /// every rank after `load` or `restore`, with its parts; each rank keeps the rows that live
+    /// every rank after `load`, or after `restore` and `rebuild`, with its parts; each rank keeps the rows that live
     /// there, so all must say the same. By default: nothing.
     fn begin(
         &self,

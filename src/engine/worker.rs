@@ -65,6 +65,16 @@ impl<'a> Worker<'a> {
         self.at
     }
 
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// True if changes become visible at clocks alone, under `bsp`.
+    pub fn in_lockstep(&self) -> bool {
+        self.node.in_lockstep()
+    }
+
     /// True if an objective is due at the end of this clock.
     pub fn evaluating(&self) -> bool {
         self.evaluating
@@ -79,6 +89,13 @@ impl<'a> Worker<'a> {
     pub fn read<T: Element>(&mut self, table: TableId, row: u64) -> Result<&[T]> {
         self.await_row(table, row)?;
         Ok(self.client.read(table, row))
+    }
+
+    /// The same into the caller's memory, which has the row's width.
+    pub fn read_into<T: Element>(&mut self, table: TableId, row: u64, to: &mut [T]) -> Result<()> {
+        self.await_row(table, row)?;
+        self.client.read_into(table, row, to);
+        Ok(())
     }
 
     /// How many of the last clocks the row read last may have missed.

@@ -12,6 +12,8 @@
 //! | [`columns`] | a matrix by columns, dense or sparse |
 //! | [`cholesky`] | factors of matrices that may be singular |
 //! | [`quadratic`] | the lasso on a Gram matrix |
+//! | [`activation`] | what units of a neural network do with their sums, and e^x |
+//! | [`gemm`] | products of dense matrices, as layers of units need them |
 //! | [`varint`] | unsigned integers in as few bytes as they need |
 
 pub mod pages;
@@ -20,6 +22,8 @@ pub mod rng;
 pub mod special;
 pub mod ftree;
 pub mod factors;
+pub mod activation;
+pub mod gemm;
 pub mod varint;
 pub mod dense;
 pub mod columns;

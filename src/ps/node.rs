@@ -225,6 +225,11 @@ impl Node {
         }
     }
 
+    /// True if changes become visible at clocks alone.
+    pub fn in_lockstep(&self) -> bool {
+        self.bound.lockstep()
+    }
+
     /// Sets home rows to the given values; rows that are not mentioned keep theirs. Before any
     /// client reads.
     ///

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""`petuum dml` beside its peers.
+
+    benches/suite/dml.py speed    [--out DIR]   pairs/s at 784 features, beside NumPy
+    benches/suite/dml.py accuracy [--out DIR]   isolet: neighbours in the space as it is, of PCA, and of L
+
+Needs a release build of petuum (cargo build --release), NumPy, and for `accuracy` isolet in
+$PETUUM_DATA (default ../shared/data); metric-learn (pip install metric-learn) is skipped by name if it
+is not there. Give NumPy as many threads as petuum (OPENBLAS_NUM_THREADS). Figures go to DIR/dml-*.csv.
+"""
+
+import argparse
+import csv
+import gzip
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+PETUUM = Path(os.environ.get("PETUUM", ROOT / "target/release/petuum"))
+DATA = Path(os.environ.get("PETUUM_DATA", ROOT / "../shared/data")).resolve()
+THREADS = int(os.environ.get("OPENBLAS_NUM_THREADS", "1"))
+
+
+def petuum(*arguments):
+    command = [str(PETUUM), "dml", "-q", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stderr}")
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def by_numpy(x, y, k, batch, seconds=3.0):
+    """Pairs a second of the same objective, pairs drawn before."""
+    rng = np.random.default_rng(0)
+    matrix = rng.standard_normal((k, x.shape[1])).astype("f4") / x.shape[1]
+    one = rng.integers(0, len(x), (50, batch))
+    two = rng.integers(0, len(x), (50, batch))
+    half, done, begun = batch // 2, 0, time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        for a, b in zip(one, two):
+            delta = x[a] - x[b]
+            images = delta @ matrix.T
+            squares = (images * images).sum(1)
+            factors = np.full(batch, 2 / half, "f4")
+            factors[half:] = np.where(squares[half:] < 1, -2 / half, 0)
+            matrix -= 1e-6 * ((images * factors[:, None]).T @ delta)
+            done += batch
+    return done / (time.perf_counter() - begun)
+
+
+def speed(out):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((20_000, 784)).astype("f4"), rng.integers(0, 10, 20_000)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder, "x.npy"), x)
+        np.save(Path(folder, "y.npy"), y)
+        for k in (100, 300):
+            for batch in (100, 1000):
+                records = petuum(Path(folder, "x.npy"), "--targets", Path(folder, "y.npy"), "-k", k, "--batch", batch,
+                                 "--holdout", 0, "--clocks", 40, "--workers", THREADS, "--initial", "random")
+                seconds = [float(record["seconds"]) for record in records]
+                ours = 20_000 * 39 / (seconds[-1] - seconds[0])
+                theirs = by_numpy(x, y, k, batch)
+                for who, rate in (("petuum", ours), ("numpy", theirs)):
+                    rows.append({"dimensions": k, "batch": batch, "threads": THREADS, "program": who,
+                                 "pairs_per_second": round(rate), "gflops": round(rate * 4 * 784 * k / 1e9)})
+    write(out, "dml-speed.csv", rows)
+
+
+def accuracy(out):
+    folder = DATA / "isolet"
+    if not folder.exists():
+        print(f"skipped: no {folder}", file=sys.stderr)
+        return
+    train, test = folder / "isolet1+2+3+4.data.gz", folder / "isolet5.data.gz"
+    read = lambda path: np.loadtxt(gzip.open(path, "rt"), delimiter=",")
+    a, b = read(train), read(test)
+    x, y, u, v = a[:, :-1], a[:, -1], b[:, :-1], b[:, -1]
+    z, w = (x - x.mean(0)) / x.std(0), (u - x.mean(0)) / x.std(0)
+    directions = np.linalg.svd(z, full_matrices=False)[2][:50]
+    rows = [("features as they are", neighbors(x, y, u, v)), ("features to one deviation", neighbors(z, y, w, v)),
+            ("pca 50", neighbors(z @ directions.T, y, w @ directions.T, v))]
+    for options in ([], ["--weight", 20, "--batch", 200]):
+        last = petuum(train, "--format", "csv", "--target-column", "last", "--test", test, "-k", 50, *options)[-1]
+        rows.append((" ".join(["petuum dml -k 50", *map(str, options)]), float(last["knn_accuracy"])))
+    try:
+        from metric_learn import LFDA
+
+        begun = time.perf_counter()
+        lfda = LFDA(n_components=50).fit(z, y)
+        rows.append((f"metric-learn LFDA 50 ({time.perf_counter() - begun:.1f} s)",
+                     neighbors(lfda.transform(z), y, lfda.transform(w), v)))
+    except ImportError:
+        print("skipped: no metric-learn", file=sys.stderr)
+    write(out, "dml-accuracy.csv", [{"space": name, "knn_accuracy": round(right, 4)} for name, right in rows])
+
+
+def neighbors(x, y, u, v, k=5):
+    distances = (x**2).sum(1)[None] - 2 * u @ x.T
+    nearest = np.argpartition(distances, k, 1)[:, :k]
+    votes = [np.bincount(y[at].astype(int)).argmax() for at in nearest]
+    return float(np.mean(votes == v))
+
+
+def write(out, name, rows):
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / name, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print((out / name).read_text(), end="")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["speed", "accuracy"])
+    parser.add_argument("--out", type=Path, default=Path("."))
+    options = parser.parse_args()
+    {"speed": speed, "accuracy": accuracy}[options.what](options.out)

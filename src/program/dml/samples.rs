@@ -1,0 +1,294 @@
+//! Examples in memory, one copy for all workers of a process, and the pairs that they make.
+
+use std::path::Path;
+
+use super::options::Options;
+use crate::data::{
+    Examples, ExamplesFormat, ExamplesOptions, Features, TargetColumn, load_examples,
+    load_examples_bytes,
+};
+use crate::engine::Host;
+use crate::error::{Error, Result};
+use crate::math::rng::{Rng, mix};
+
+/// Part of the examples that is held out where the user does not say.
+const HOLDOUT: f64 = 0.1;
+/// Most values of sparse examples, written out.
+const VALUES_MAX: usize = 1 << 32;
+/// A standard deviation this much smaller than the values is rounding.
+const CONSTANT: f64 = 1e-6;
+
+static SAMPLE: &[u8] = include_bytes!("../../../datasets/sample-dml/clusters.sample.csv.gz");
+
+/// What all workers of a process read.
+pub(super) struct Data {
+    pub(super) width: usize,
+    /// Examples × width, scaled.
+    values: Vec<f32>,
+    /// Of the examples for the test, if they are others.
+    test_values: Option<Vec<f32>>,
+    /// By example: its class.
+    pub(super) classes: Vec<u32>,
+    pub(super) test_classes: Vec<u32>,
+    pub(super) train_rows: Vec<u32>,
+    pub(super) test_rows: Vec<u32>,
+    pub(super) pairs: Pairs,
+    /// What each feature was multiplied by.
+    pub(super) scales: Vec<f64>,
+    pub(super) names: Option<Vec<String>>,
+}
+
+/// Where pairs come from.
+pub(super) enum Pairs {
+    /// Examples of training by class.
+    Labels(Vec<Vec<u32>>),
+    /// Similar and dissimilar ones, from files.
+    Listed([Vec<[u32; 2]>; 2]),
+}
+
+impl Data {
+    /// Reads everything: every rank does.
+    pub(super) fn read(options: &Options, host: &Host) -> Result<Data> {
+        let threads = host.threads();
+        let listed = options.similar.is_some();
+        let train = read_train(options, threads, host)?;
+        let test = match &options.test {
+            Some(path) => {
+                let how = options.examples.options_like(threads, &train);
+                Some(load_examples(std::slice::from_ref(path), &how)?)
+            }
+            None => None,
+        };
+        let share = match (&test, listed) {
+            (Some(_), _) => 0.0,
+            (None, true) => options.holdout.unwrap_or(0.0),
+            (None, false) => options.holdout.unwrap_or(HOLDOUT),
+        };
+        let seed = mix(host.seed() ^ 0x6865_6c64_206f_7574);
+        let uniform = |row: &u32| (mix(seed ^ u64::from(*row)) >> 11) as f64 / (1u64 << 53) as f64;
+        let (held, train_rows): (Vec<u32>, Vec<u32>) =
+            (0..train.rows() as u32).partition(|row| uniform(row) < share);
+        let pairs = |classes: &[u32]| match (&options.similar, &options.dissimilar) {
+            (Some(similar), Some(dissimilar)) => Pairs::listed(similar, dissimilar, train.rows()),
+            _ => Pairs::of_labels(classes, &train_rows),
+        };
+        let (classes, test_classes) = classes(&train, test.as_ref(), listed)?;
+        let pairs = pairs(&classes)?;
+        let (width, names) = (train.features.width(), train.names.clone());
+        let mut values = dense(train.features)?;
+        let scales = scales(&values, width, &train_rows);
+        scale(&mut values, &scales);
+        let mut data = Data {
+            width,
+            values,
+            test_values: None,
+            test_rows: if classes.is_empty() { Vec::new() } else { held },
+            classes,
+            test_classes,
+            train_rows,
+            pairs,
+            scales,
+            names,
+        };
+        if let Some(test) = test {
+            data.test_rows = (0..test.rows() as u32).collect();
+            let mut values = dense(test.features)?;
+            scale(&mut values, &data.scales);
+            data.test_values = Some(values);
+        }
+        Ok(data)
+    }
+
+    /// An example.
+    pub(super) fn row(&self, row: u32) -> &[f32] {
+        &self.values[row as usize * self.width..][..self.width]
+    }
+
+    /// A test example.
+    pub(super) fn test_row(&self, row: u32) -> &[f32] {
+        let values = self.test_values.as_ref().unwrap_or(&self.values);
+        &values[row as usize * self.width..][..self.width]
+    }
+
+    /// The class of a test example.
+    pub(super) fn test_class(&self, row: u32) -> u32 {
+        match &self.test_values {
+            Some(_) => self.test_classes[row as usize],
+            None => self.classes[row as usize],
+        }
+    }
+}
+
+fn read_train(options: &Options, threads: usize, host: &Host) -> Result<Examples> {
+    if !options.examples.data.is_empty() {
+        return load_examples(&options.examples.data, &options.examples.options(threads));
+    }
+    if options.test.is_some() || options.similar.is_some() {
+        let message = "--test and --similar: need DATA, which they are about";
+        return Err(Error::Usage(message.into()));
+    }
+    host.note("no data given: training on the built-in sample (2,000 points of 10 classes)");
+    let how = ExamplesOptions {
+        threads,
+        ..ExamplesOptions::default()
+    };
+    load_examples_bytes("clusters.sample.csv.gz", SAMPLE, &how)
+}
+
+/// The classes of training and test examples; none where pairs are listed and there are no targets.
+fn classes(
+    train: &Examples,
+    test: Option<&Examples>,
+    listed: bool,
+) -> Result<(Vec<u32>, Vec<u32>)> {
+    if listed && train.targets.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let classes = train.class_targets()?;
+    let of_test = test.map(|test| test.targets.classes_among(&classes.names));
+    Ok((classes.of, of_test.unwrap_or_default()))
+}
+
+/// All values, sparse ones written out.
+fn dense(features: Features) -> Result<Vec<f32>> {
+    let (rows, width) = (features.rows(), features.width());
+    if rows.saturating_mul(width) > VALUES_MAX {
+        return Err(Error::Usage(format!(
+            "{rows} sparse examples of {width} features are too large to be written out; use fewer"
+        )));
+    }
+    match features {
+        Features::Dense { values, .. } => Ok(values),
+        sparse @ Features::Sparse { .. } => {
+            let mut values = vec![0.0; rows * width];
+            for (row, values) in values.chunks_exact_mut(width.max(1)).enumerate() {
+                if let Some((columns, found)) = sparse.sparse_row(row) {
+                    let pairs = columns.iter().zip(found);
+                    pairs.for_each(|(column, value)| values[*column as usize] = *value);
+                }
+            }
+            Ok(values)
+        }
+    }
+}
+
+/// What brings each feature to one standard deviation, such that the squared distances of pairs of
+/// examples have mean 1.
+fn scales(values: &[f32], width: usize, rows: &[u32]) -> Vec<f64> {
+    let (mut sums, mut squares) = (vec![0.0f64; width], vec![0.0f64; width]);
+    for row in rows {
+        let values = &values[*row as usize * width..][..width];
+        for ((sum, square), value) in sums.iter_mut().zip(&mut squares).zip(values) {
+            let value = f64::from(*value);
+            *sum += value;
+            *square += value * value;
+        }
+    }
+    let count = rows.len() as f64;
+    let deviation = |(sum, square): (&f64, &f64)| {
+        let (mean, square) = (sum / count, square / count);
+        let variance = square - mean * mean;
+        let varies = variance > CONSTANT * CONSTANT * square;
+        varies.then(|| variance.sqrt())
+    };
+    let deviations: Vec<Option<f64>> = sums.iter().zip(&squares).map(deviation).collect();
+    let varying = deviations.iter().flatten().count().max(1) as f64;
+    let scale = |deviation: &Option<f64>| deviation.map_or(0.0, |d| 1.0 / (d * (2.0 * varying).sqrt()));
+    deviations.iter().map(scale).collect()
+}
+
+fn scale(values: &mut [f32], scales: &[f64]) {
+    for row in values.chunks_exact_mut(scales.len().max(1)) {
+        for (value, scale) in row.iter_mut().zip(scales) {
+            *value = (f64::from(*value) * scale) as f32;
+        }
+    }
+}
+
+impl Pairs {
+    fn of_labels(classes: &[u32], rows: &[u32]) -> Result<Pairs> {
+        let number = classes.iter().max().map_or(0, |class| *class as usize + 1);
+        let mut by_class = vec![Vec::new(); number];
+        for row in rows {
+            by_class[classes[*row as usize] as usize].push(*row);
+        }
+        by_class.retain(|rows: &Vec<u32>| !rows.is_empty());
+        match by_class.len() {
+            0 | 1 => Err(Error::Usage(
+                "--holdout: leaves fewer than two classes to train on".into(),
+            )),
+            _ => Ok(Pairs::Labels(by_class)),
+        }
+    }
+
+    fn listed(similar: &Path, dissimilar: &Path, rows: usize) -> Result<Pairs> {
+        Ok(Pairs::Listed([read_pairs(similar, rows)?, read_pairs(dissimilar, rows)?]))
+    }
+
+    /// A similar pair for 0, a dissimilar one for 1.
+    pub(super) fn draw(&self, kind: usize, rng: &mut Rng) -> [u32; 2] {
+        match self {
+            Pairs::Listed(pairs) => pairs[kind][rng.below(pairs[kind].len() as u64) as usize],
+            Pairs::Labels(by_class) => {
+                let (class, one) = any(by_class, rng);
+                if kind == 0 {
+                    let of = &by_class[class];
+                    return [one, of[rng.below(of.len() as u64) as usize]];
+                }
+                loop {
+                    let (other, two) = any(by_class, rng);
+                    if other != class {
+                        return [one, two];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Numbers above this are not all exact in 32-bit floats.
+const EXACT: usize = 1 << 24;
+
+/// Pairs of numbers of examples, one pair a line.
+fn read_pairs(path: &Path, rows: usize) -> Result<Vec<[u32; 2]>> {
+    if rows > EXACT {
+        let message = format!("--similar: at most {EXACT} examples can be numbered, here are {rows}");
+        return Err(Error::Usage(message));
+    }
+    let how = ExamplesOptions {
+        format: Some(ExamplesFormat::Csv),
+        target: Some(TargetColumn::None),
+        ..ExamplesOptions::default()
+    };
+    let table = load_examples(&[path.to_path_buf()], &how)?;
+    let wrong = |line: usize| {
+        let message = format!("expected two numbers of examples, 0 to {}, a line", rows - 1);
+        Error::data(path, line as u64 + 1, 0, message)
+    };
+    let number = |value: f32| {
+        let is_number = value >= 0.0 && value.fract() == 0.0 && (value as usize) < rows;
+        is_number.then_some(value as u32)
+    };
+    (0..table.rows())
+        .map(|line| match table.features.dense_row(line) {
+            Some([one, two]) => match (number(*one), number(*two)) {
+                (Some(one), Some(two)) => Ok([one, two]),
+                _ => Err(wrong(line)),
+            },
+            _ => Err(wrong(line)),
+        })
+        .collect()
+}
+
+/// Any example, with its class.
+fn any(by_class: &[Vec<u32>], rng: &mut Rng) -> (usize, u32) {
+    let all: usize = by_class.iter().map(Vec::len).sum();
+    let mut at = rng.below(all as u64) as usize;
+    for (class, rows) in by_class.iter().enumerate() {
+        match rows.get(at) {
+            Some(row) => return (class, *row),
+            None => at -= rows.len(),
+        }
+    }
+    (0, by_class[0][0])
+}

@@ -1,0 +1,242 @@
+//! The gradient by an independent reference, whole runs.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+
+use super::linear::Linear;
+use super::part::{Lesson, measure};
+use super::{Dml, Options};
+use crate::engine::{InProcess, Settings, run_in_process};
+use crate::ps::Consistency;
+use crate::report::{Notes, Record};
+use crate::snapshot::{read_tensors, take};
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+}
+
+fn options(line: &str) -> Options {
+    Line::parse_from(std::iter::once("dml").chain(line.split_whitespace())).options
+}
+
+/// By `benches/dml_reference.py`, as are the gradient's rows below.
+const OBJECTIVE: f64 = 0.191261993182;
+const VIOLATIONS: u64 = 4;
+const GRADIENT: [[f64; 7]; 3] = [
+    [-0.094079240, -0.043529095, 0.141191126, 0.081012678, -0.097072277, -0.036142047, -0.002825658],
+    [0.040569781, 0.198678042, 0.025968045, -0.255910219, -0.128703016, 0.155383730, 0.150889582],
+    [0.205810731, 0.106555147, -0.247609642, -0.275763153, 0.115915322, 0.257764361, 0.066572158],
+];
+
+#[test]
+fn objective_and_gradient_are_those_of_an_independent_reference() {
+    let (width, rank, pairs) = (7usize, 3usize, 12usize);
+    let mut linear = Linear::new(width, rank, 64);
+    linear.by_sample.resize(pairs);
+    for s in 0..pairs {
+        let at = |i: usize| 0.6 * (0.4 * s as f64 + i as f64 + 0.1 * (s * i) as f64).cos();
+        let delta: Vec<f32> = (0..width).map(|i| at(i) as f32).collect();
+        linear.by_sample.set_sample(s, &delta);
+    }
+    let cell = |r: usize, i: usize| {
+        0.3 * (1.0 + r as f64 + 0.5 * i as f64 + 0.2 * (r * i) as f64).sin()
+    };
+    let mut matrix: Vec<f32> = (0..rank * width)
+        .map(|at| cell(at / width, at % width) as f32)
+        .collect();
+    let lesson = Lesson {
+        margin: 0.03,
+        weight: 1.5,
+        rate: 1.0,
+        batch: pairs,
+        batches: 1,
+        exchange_every: None,
+        scale: 1.0,
+    };
+    linear.map(&matrix, pairs);
+    let sums = measure(&mut linear, &lesson);
+    let mean = |(sum, count): (f64, u64)| sum / count as f64;
+    let objective = mean(sums.similar) + 1.5 * mean(sums.dissimilar);
+    assert!((objective - OBJECTIVE).abs() < 1e-6, "{objective}");
+    assert_eq!(sums.violations, VIOLATIONS);
+    let mut found = Vec::new();
+    linear.gradient(&mut matrix, |_, gradient| found.extend_from_slice(gradient));
+    for (found, expected) in found.iter().zip(GRADIENT.iter().flatten()) {
+        assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} {expected}");
+    }
+}
+
+fn settings(clocks: u64) -> Settings {
+    Settings {
+        program: "dml",
+        clocks: Some(clocks),
+        ..Settings::default()
+    }
+}
+
+fn train(line: &str, ranks: u32, workers: u32, settings: &Settings) -> Vec<Record> {
+    let options = options(line);
+    let make = || Ok(Dml::new(options.clone()));
+    run_in_process(InProcess::Coded, ranks, workers, settings, make).unwrap()
+}
+
+/// What does not depend on the wall clock or the network.
+fn values(records: &[Record]) -> Vec<(u64, f64, Vec<Option<f64>>)> {
+    let value = |record: &Record| (record.clock, record.objective, record.columns.clone());
+    records.iter().map(value).collect()
+}
+
+const SMALL: &str = "-k 5 --batch 50 --learning-rate 1 --weight 5";
+
+/// Passes of four clocks, with a staleness of 1 where the consistency has one.
+fn stale(consistency: Consistency, clocks: u64) -> Settings {
+    Settings {
+        consistency,
+        staleness: u32::from(consistency != Consistency::Bsp),
+        clocks_per_pass: 4,
+        ..settings(clocks)
+    }
+}
+
+#[test]
+fn classes_come_together_however_many_workers_there_are() {
+    let come_together = |ranks, workers, settings: &Settings| {
+        let records = train(SMALL, ranks, workers, settings);
+        let (first, last) = (&records[0].columns, &records.last().unwrap().columns);
+        let (was, is) = (first[1].unwrap(), last[1].unwrap());
+        assert!(is > 0.8 && is > was + 0.2, "{ranks} {workers}: {was} {is}");
+        assert!(last[2].unwrap() > first[2].unwrap() && last[0] < first[0]);
+    };
+    for (ranks, workers) in [(1, 1), (1, 2), (2, 1)] {
+        come_together(ranks, workers, &stale(Consistency::Bsp, 80));
+    }
+    for consistency in [Consistency::Ssp, Consistency::Essp, Consistency::Async] {
+        come_together(1, 1, &stale(consistency, 80));
+    }
+}
+
+/// How far workers get depends on how their threads take turns; this does not.
+#[test]
+fn stale_runs_of_many_workers_are_complete_and_keep_their_bound() {
+    for consistency in [Consistency::Ssp, Consistency::Essp, Consistency::Async] {
+        for (ranks, workers) in [(1, 2), (2, 1)] {
+            let records = train(SMALL, ranks, workers, &stale(consistency, 12));
+            let clocks: Vec<u64> = records.iter().map(|record| record.clock).collect();
+            assert_eq!(clocks, (1..=12).collect::<Vec<u64>>());
+            for record in &records {
+                assert!(record.objective.is_finite());
+                let parts = record.columns.iter().map(|column| column.unwrap());
+                assert!(parts.into_iter().all(|part| (0.0..=1.0).contains(&part)), "{:?}", record.columns);
+                assert!(consistency == Consistency::Async || record.staleness_max <= 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_runs_are_equal_and_ranks_do_not_matter_under_bsp() {
+    for line in [SMALL, "-k 8 --initial random --batch 40"] {
+        let settings = Settings {
+            clocks_per_pass: 4,
+            ..settings(8)
+        };
+        let one = values(&train(line, 1, 4, &settings));
+        assert_eq!(one, values(&train(line, 1, 4, &settings)));
+        let cut = |all: &[(u64, f64, Vec<Option<f64>>)]| -> Vec<f64> {
+            all.iter().map(|(_, objective, _)| *objective).collect()
+        };
+        assert_eq!(cut(&one), cut(&values(&train(line, 2, 2, &settings))));
+        assert_eq!(cut(&one), cut(&values(&train(line, 4, 1, &settings))));
+    }
+}
+
+#[test]
+fn a_resumed_run_is_the_same_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |clocks, resume| Settings {
+        checkpoint: Some(folder.path().join("checkpoints")),
+        checkpoint_every: 3,
+        resume,
+        force: true,
+        ..settings(clocks)
+    };
+    let whole = train(SMALL, 2, 1, &with(8, false));
+    train(SMALL, 2, 1, &with(6, false));
+    let resumed = train(SMALL, 2, 1, &with(8, true));
+    assert_eq!(values(&whole), values(&resumed));
+}
+
+/// Points of two blobs, with a feature that tells nothing, and pairs of them.
+fn listed(folder: &Path) -> String {
+    let (mut points, mut similar, mut dissimilar) = (String::new(), String::new(), String::new());
+    for n in 0..40 {
+        let noise = f64::from(n * 37 % 40) / 40.0;
+        let side = f64::from(n % 2);
+        points += &format!("{},{}\n", side + 0.3 * noise, 5.0 * f64::from(n * 23 % 40));
+        similar += &format!("{n},{}\n", (n + 2) % 40);
+        dissimilar += &format!("{n},{}\n", (n + 1) % 40);
+    }
+    for (name, text) in [("x.csv", points), ("s.csv", similar), ("d.csv", dissimilar)] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (x, s, d) = (path("x.csv"), path("s.csv"), path("d.csv"));
+    format!("{x} --target-column none --similar {s} --dissimilar {d}")
+}
+
+#[test]
+fn pairs_come_from_files_and_the_saved_map_takes_features_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        output: Some(folder.path().join("model")),
+        ..settings(60)
+    };
+    let line = format!("{} --batch 20 --learning-rate 0.5", listed(folder.path()));
+    let records = train(&line, 1, 2, &settings);
+    let last = records.last().unwrap();
+    assert_eq!(last.columns[1..], [None, None]);
+    assert!(last.objective < 0.5, "{}", last.objective);
+    let mut tensors = read_tensors(&folder.path().join("model/model.safetensors")).unwrap();
+    let l = take(&mut tensors, "L").unwrap();
+    assert_eq!(l.shape, [2, 2]);
+    let l: Vec<f32> = l.values().unwrap();
+    // Blobs are 1 apart in the first feature; the second one ranges over 200.
+    let apart = l[0] * l[0] + l[2] * l[2];
+    let noise = 200.0f32.powi(2) * (l[1] * l[1] + l[3] * l[3]);
+    assert!(apart > 0.7 && noise < 0.2 * apart, "{apart} {noise}");
+}
+
+#[test]
+fn wrong_pairs_are_refused_at_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = listed(folder.path());
+    fs::write(folder.path().join("d.csv"), "0,1\n0,40\n").unwrap();
+    let options = options(&line);
+    let make = || Ok(Dml::new(options.clone()));
+    let error = run_in_process(InProcess::Local, 1, 1, &settings(1), make).unwrap_err();
+    let expected = "d.csv:2: expected two numbers of examples, 0 to 39, a line";
+    assert!(error.to_string().ends_with(expected), "{error}");
+}
+
+#[test]
+fn the_generator_repeats_itself() {
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: super::generate::Options,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let text = |name: &str| {
+        let line = format!("g -o {} --name {name} --points 20", folder.path().display());
+        let options = Line::parse_from(line.split_whitespace()).options;
+        super::generate::run(options, &Notes::silent()).unwrap();
+        fs::read_to_string(folder.path().join(format!("clusters.{name}.csv"))).unwrap()
+    };
+    let one = text("a");
+    assert_eq!(one, text("b"));
+    assert_eq!(one.lines().count(), 20);
+}
