@@ -103,7 +103,7 @@ pub(super) struct Shared {
     #[arg(long, value_enum, help_heading = HOSTS, default_value_t = Order::Magnitude)]
     priority: Order,
 
-    /// How 32-bit floats travel between hosts
+    /// How 32-bit floats of shared tables travel between hosts; blocks that move travel as they are
     #[arg(long, value_enum, help_heading = HOSTS, default_value_t = Floats::F32)]
     wire: Floats,
 
