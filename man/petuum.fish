@@ -204,7 +204,7 @@ bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update fo
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l time-limit -d 'Stop after so many seconds of training' -r
-complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l tolerance -d 'Stop when the objective has converged by this: unless the description above says otherwise, when it changes by less than this part of itself between two records; 0: never' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l target -d 'Stop when the objective is at least as good as this' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l seed -d 'Where everything random comes from' -r
@@ -252,7 +252,7 @@ bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update fo
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l time-limit -d 'Stop after so many seconds of training' -r
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l tolerance -d 'Stop when the objective has converged by this: unless the description above says otherwise, when it changes by less than this part of itself between two records; 0: never' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l target -d 'Stop when the objective is at least as good as this' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l seed -d 'Where everything random comes from' -r
@@ -304,7 +304,7 @@ bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update fo
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l time-limit -d 'Stop after so many seconds of training' -r
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l tolerance -d 'Stop when the objective has converged by this: unless the description above says otherwise, when it changes by less than this part of itself between two records; 0: never' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l target -d 'Stop when the objective is at least as good as this' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l seed -d 'Where everything random comes from' -r

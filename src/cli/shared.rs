@@ -119,7 +119,8 @@ pub(super) struct Shared {
     #[arg(long, value_name = "SECONDS", help_heading = STOPPING, value_parser = above(0.0))]
     time_limit: Option<f64>,
 
-    /// Stop when the objective changes by less than this part of itself between two records; 0: never
+    /// Stop when the objective has converged by this: unless the description above says otherwise, when
+    /// it changes by less than this part of itself between two records; 0: never
     #[arg(long, value_name = "T", help_heading = STOPPING, value_parser = real(0.0..))]
     tolerance: Option<f64>,
 

@@ -64,6 +64,20 @@ pub struct ColumnsFlags {
 }
 
 impl ExamplesFlags {
+    /// Refuses `--format` and every flag about what is what, because they mean nothing without
+    /// `needed`.
+    ///
+    /// # Errors
+    /// Status 2, naming the first of them.
+    pub fn refuse_all(&self, needed: &str) -> Result<()> {
+        match self.format {
+            Some(_) => Err(Error::Usage(format!(
+                "--format: means nothing without {needed}"
+            ))),
+            None => self.columns.refuse_all(needed),
+        }
+    }
+
     /// The reader's options, with `threads` parsers.
     pub fn options(&self, threads: usize) -> ExamplesOptions {
         let columns = self.columns.clone();

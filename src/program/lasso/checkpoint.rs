@@ -8,7 +8,7 @@ use crate::snapshot::{Tensor, take};
 /// What of the leader is a whole number, in order.
 const COUNTS: usize = 7;
 /// What is real.
-const REALS: usize = 3;
+const REALS: usize = 4;
 
 impl Leader {
     /// The state after a clock was decided.
@@ -24,7 +24,7 @@ impl Leader {
             u64::from(self.done),
         ];
         tensors.push(Tensor::new("leader_counts", &[COUNTS], &counts));
-        let reals: [f64; REALS] = [self.dual, self.least_gap, self.set.intercept];
+        let reals: [f64; REALS] = [self.dual, self.least_gap, self.set.intercept, self.tolerance];
         tensors.push(Tensor::new("leader_reals", &[REALS], &reals));
         let mut put = |name: &str, values: &[f64]| {
             tensors.push(Tensor::new(name, &[values.len()], values));
@@ -69,7 +69,8 @@ impl Leader {
         let counts = take(tensors, "leader_counts")?.values::<u64>()?;
         let counts: [u64; COUNTS] = counts.try_into().map_err(|_| other())?;
         let reals = take(tensors, "leader_reals")?.values::<f64>()?;
-        let [dual, least_gap, intercept] = <[f64; REALS]>::try_from(reals).map_err(|_| other())?;
+        let reals: [f64; REALS] = reals.try_into().map_err(|_| other())?;
+        let [dual, least_gap, intercept, tolerance] = reals;
         let [fold, at, problems, stuck, next_column, rounds, done] = counts;
         (self.fold, self.at, self.problems) = (fold as u32, at as usize, problems);
         (self.stuck, self.next_column, self.rounds) = (stuck as u32, next_column as u32, rounds);
@@ -114,6 +115,7 @@ impl Leader {
         let fit = problem.fit(fitted);
         self.set =
             WorkingSet::restored(&slots, b, fit, intercept, &self.data, problem, self.threads);
+        self.take_up(tolerance);
         Ok(())
     }
 }

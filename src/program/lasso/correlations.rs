@@ -29,7 +29,7 @@ impl Correlations {
                 let [sum, squares, _] = of.moments(simd, weights, weights);
                 Slot {
                     column: *column,
-                    shape: Shape::of(sum, squares, true, true),
+                    shape: Shape::of(&of, sum, squares, weights, true, true),
                 }
             };
             let end = ((chunk + 1) * CHUNK).min(columns.len());

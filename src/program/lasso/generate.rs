@@ -127,6 +127,12 @@ pub fn run(options: Options, notes: &Notes) -> Result<()> {
     if options.gzip && options.format == Form::Design {
         return Err(Error::Usage("--gzip: a design is mapped, it cannot be packed".into()));
     }
+    if options.planted > options.features {
+        return Err(Error::Usage(format!(
+            "--planted: {} is too large, there are {} features",
+            options.planted, options.features
+        )));
+    }
     std::fs::create_dir_all(&options.output).map_err(|e| Error::cannot_create(&options.output, e))?;
     let ending = match (options.format, options.gzip) {
         (Form::Design, _) => "design",

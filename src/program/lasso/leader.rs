@@ -98,6 +98,8 @@ pub(super) struct Leader {
     /// Mean deviance of the samples left out: by fold, then λ.
     pub(super) left_out: Vec<Vec<f64>>,
     pub(super) done: bool,
+    /// The run goes on with a smaller tolerance than that by which the λ so far were solved.
+    pub(super) again: bool,
 }
 
 impl Leader {
@@ -135,6 +137,7 @@ impl Leader {
             path: Vec::new(),
             left_out: Vec::new(),
             done: false,
+            again: false,
             data: Arc::clone(data),
         }
     }
@@ -159,7 +162,8 @@ impl Leader {
     pub(super) fn is_done(&self) -> bool {
         let is_last = self.at + 1 == self.grid.len()
             && self.fold as usize + 1 == self.data.problems.len();
-        self.done || is_last && self.known.is_some_and(|known| self.is_solved(known.gap))
+        let is_solved = is_last && self.known.is_some_and(|known| self.is_solved(known.gap));
+        self.done || is_solved && !self.again
     }
 
     /// The solution at hand.
@@ -225,6 +229,10 @@ impl Leader {
         self.learn(found);
         self.learned = false;
         let known = self.known.filter(|_| !self.done)?;
+        if std::mem::take(&mut self.again) {
+            self.start_over();
+            return Some(self.plan(known, true));
+        }
         let solved = self.is_solved(known.gap);
         if solved {
             self.keep();
@@ -292,13 +300,42 @@ impl Leader {
             self.at += 1;
             return true;
         }
-        self.fold += 1;
+        self.left_out.push(Vec::new());
+        self.begin_fold(self.fold + 1);
+        true
+    }
+
+    fn begin_fold(&mut self, fold: u32) {
+        self.fold = fold;
         self.at = 0;
         self.set = WorkingSet::new(self.problem());
         self.null = self.problem().value(&self.set.fit);
-        self.left_out.push(Vec::new());
         self.known = None;
-        true
+    }
+
+    /// Back to the first λ: those so far are not solved well enough any more.
+    fn start_over(&mut self) {
+        self.problems += 1;
+        (self.least_gap, self.stuck) = (f64::INFINITY, 0);
+        self.dual = f64::NEG_INFINITY;
+        self.path.clear();
+        self.left_out.clear();
+        self.begin_fold(0);
+    }
+
+    /// Takes up again what a checkpoint says, solved by `tolerance`: the last λ of a finished run is
+    /// looked at once more, by the tolerance of this one.
+    pub(super) fn take_up(&mut self, tolerance: f64) {
+        if std::mem::take(&mut self.done) {
+            match self.left_out.last_mut() {
+                None => drop(self.path.pop()),
+                Some(fold) => drop(fold.pop()),
+            }
+        }
+        if self.tolerance < tolerance {
+            (self.least_gap, self.stuck) = (f64::INFINITY, 0);
+            self.again = self.options.is_path();
+        }
     }
 
     /// Folds for which every λ was solved: the weight of the samples left out, and their mean

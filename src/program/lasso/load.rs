@@ -148,7 +148,12 @@ fn read(options: &Options, host: &Host) -> Result<Design> {
             );
             Design::of(load_examples_bytes("the built-in sample", SAMPLE, &how)?, threads)
         }
-        [path] if Design::is_at(path) => Design::open(path, threads),
+        [path] if Design::is_at(path) => {
+            options.examples.refuse_all(
+                "examples that are read: a design has this already, give it to petuum convert",
+            )?;
+            Design::open(path, threads)
+        }
         _ => {
             let pipe = paths.iter().any(|path| path.as_os_str() == "-");
             if pipe && host.world().ranks() > 1 {

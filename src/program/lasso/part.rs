@@ -73,16 +73,28 @@ pub(super) struct Shape {
     pub(super) scale: f64,
 }
 
-/// A variance below this part of the mean square is rounding.
-const CONSTANT: f64 = 1e-13;
+/// Below this part of the mean square a variance is computed around the mean.
+const CANCELLED: f64 = 1e-3;
+/// Below this part a variance around the mean is rounding: one value of 2³² that differs in the last
+/// bit makes more.
+const CONSTANT: f64 = 1e-26;
 
 impl Shape {
-    /// From Σ w x and Σ w x².
-    pub(super) fn of(sum: f64, squares: f64, intercept: bool, standardize: bool) -> Shape {
+    /// Of a column with these Σ w x and Σ w x².
+    pub(super) fn of(
+        column: &Column,
+        sum: f64,
+        squares: f64,
+        weights: &[f64],
+        intercept: bool,
+        standardize: bool,
+    ) -> Shape {
         let variance = match squares - sum * sum {
-            variance if variance > CONSTANT * squares => variance,
-            _ => 0.0,
+            variance if variance >= CANCELLED * squares => variance,
+            _ if !intercept && !standardize => 0.0,
+            _ => variance(column, weights, sum),
         };
+        let variance = if variance > CONSTANT * squares { variance } else { 0.0 };
         let square = if intercept { variance } else { squares };
         let scale = match standardize && variance > 0.0 {
             true => variance.sqrt(),
@@ -95,6 +107,22 @@ impl Shape {
             scale,
         }
     }
+}
+
+/// The variance by a second pass, around the mean of the first one, without what rounding left there.
+fn variance(column: &Column, weights: &[f64], mean: f64) -> f64 {
+    let (mut sum, mut squares, mut empty, mut next) = (0.0, 0.0, 0.0, 0);
+    column.for_each(|row, value| {
+        let far = value - mean;
+        sum += weights[row] * far;
+        squares += weights[row] * far * far;
+        empty += weights[next..row].iter().sum::<f64>();
+        next = row + 1;
+    });
+    empty += weights[next..].iter().sum::<f64>();
+    squares += empty * mean * mean;
+    sum -= empty * mean;
+    squares - sum * sum
 }
 
 /// One worker's columns.
@@ -224,7 +252,9 @@ impl Part {
             self.data.turn_page(self.columns.start + at, &self.columns);
             let column = design.column(self.columns.start + at);
             let [sum, squares, product] = column.moments(self.simd, &problem.weights, &fit.pull);
-            let shape = Shape::of(sum, squares, problem.intercept, self.data.standardize);
+            let (intercept, standardize) = (problem.intercept, self.data.standardize);
+            let shape =
+                Shape::of(&column, sum, squares, &problem.weights, intercept, standardize);
             self.norms[at] = above(shape.norm);
             if let Column::Dense(_) = column {
                 self.means.push(shape.mean);

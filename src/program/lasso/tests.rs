@@ -175,3 +175,38 @@ fn a_resumed_run_is_the_same_run() {
         }
     }
 }
+
+/// A run that has finished is resumed: its objective and gap are told again, and a smaller tolerance
+/// is worked towards, for every λ.
+#[test]
+fn a_finished_run_goes_on_to_a_smaller_tolerance() {
+    for more in ["--lambda-ratio 0.01", "--path 8", "--path 6 --folds 3"] {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("{} {more}", Rows::random(60, 200, 6).write(folder.path()));
+        let run = |tolerance: f64, resume: bool| {
+            let model = folder.path().join(format!("model{tolerance}{resume}"));
+            let settings = Settings {
+                checkpoint: Some(folder.path().join("checkpoint")),
+                checkpoint_every: 1,
+                resume,
+                output: Some(model.clone()),
+                ..settings(tolerance)
+            };
+            let records = train(&line, 2, 1, &settings);
+            let saved = SavedModel::open(&model).unwrap();
+            (records, saved.json("gap").unwrap().as_f64().unwrap())
+        };
+        let (rough, _) = run(1e-2, false);
+        let null = rough[0].objective;
+        let (same, _) = run(1e-2, true);
+        for record in &same[rough.len()..] {
+            assert_eq!(record.objective, last(&rough).0, "{more}");
+            assert!((record.columns[0].unwrap() - last(&rough).1).abs() <= 1e-12, "{more}");
+        }
+        let (fine, gap) = run(1e-9, true);
+        assert!(gap <= 1e-9 * null, "{more}: {gap}");
+        assert_eq!(fine[same.len()].objective, last(&rough).0, "{more}");
+        let whole = train(&line, 2, 1, &settings(1e-9));
+        assert!((last(&fine).0 - last(&whole).0).abs() <= 1e-9 * null, "{more}");
+    }
+}

@@ -102,17 +102,16 @@ impl WorkingSet {
         let simd = Simd::new();
         let found = spread(threads, columns.len().div_ceil(CHUNK), |chunk| {
             let of_column = |column: &u32| {
-                let [sum, squares, product] = data.design.column(*column as usize).moments(
-                    simd,
-                    &problem.weights,
-                    &self.fit.pull,
-                );
-                let shape = Shape::of(sum, squares, problem.intercept, data.standardize);
+                let values = data.design.column(*column as usize);
+                let [sum, squares, product] =
+                    values.moments(simd, &problem.weights, &self.fit.pull);
+                let (intercept, standardize) = (problem.intercept, data.standardize);
+                let weights = &problem.weights;
                 let slot = Slot {
                     column: *column,
-                    shape,
+                    shape: Shape::of(&values, sum, squares, weights, intercept, standardize),
                 };
-                (slot, product / shape.scale)
+                (slot, product / slot.shape.scale)
             };
             let end = ((chunk + 1) * CHUNK).min(columns.len());
             columns[chunk * CHUNK..end].iter().map(of_column).collect::<Vec<_>>()
