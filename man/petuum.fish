@@ -73,12 +73,12 @@ complete -c petuum -n "__fish_petuum_using_subcommand dml" -l bandwidth -d 'Mega
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
 age\t'Those that have waited longest'
 random\t'Any'"
-complete -c petuum -n "__fish_petuum_using_subcommand dml" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l wire -d 'How 32-bit floats of shared tables travel between hosts; blocks that move travel as they are' -r -f -a "f32\t'As they are'
 bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l time-limit -d 'Stop after so many seconds of training' -r
-complete -c petuum -n "__fish_petuum_using_subcommand dml" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l tolerance -d 'Stop when the objective has converged by this: unless the description above says otherwise, when it changes by less than this part of itself between two records; 0: never' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l target -d 'Stop when the objective is at least as good as this' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l seed -d 'Where everything random comes from' -r
@@ -144,12 +144,12 @@ complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l bandwidth -d 'Mega
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
 age\t'Those that have waited longest'
 random\t'Any'"
-complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l wire -d 'How 32-bit floats of shared tables travel between hosts; blocks that move travel as they are' -r -f -a "f32\t'As they are'
 bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l time-limit -d 'Stop after so many seconds of training' -r
-complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l tolerance -d 'Stop when the objective changes by less than this part of itself between two records; 0: never' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l tolerance -d 'Stop when the objective has converged by this: unless the description above says otherwise, when it changes by less than this part of itself between two records; 0: never' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l target -d 'Stop when the objective is at least as good as this' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l evaluate-every -d 'Clocks between two objectives, which are also the records' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l seed -d 'Where everything random comes from' -r
@@ -199,7 +199,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l bandwidth -d 'Me
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
 age\t'Those that have waited longest'
 random\t'Any'"
-complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l wire -d 'How 32-bit floats of shared tables travel between hosts; blocks that move travel as they are' -r -f -a "f32\t'As they are'
 bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
@@ -247,7 +247,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -l bandwidth -d 'Mega
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
 age\t'Those that have waited longest'
 random\t'Any'"
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l wire -d 'How 32-bit floats of shared tables travel between hosts; blocks that move travel as they are' -r -f -a "f32\t'As they are'
 bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
@@ -299,7 +299,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -l bandwidth -d 'Megab
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l priority -d 'Which changed rows leave first under --bandwidth' -r -f -a "magnitude\t'Those that have changed most since they left last, relative to their value: Σ|δ| / Σ|v|'
 age\t'Those that have waited longest'
 random\t'Any'"
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l wire -d 'How 32-bit floats travel between hosts' -r -f -a "f32\t'As they are'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l wire -d 'How 32-bit floats of shared tables travel between hosts; blocks that move travel as they are' -r -f -a "f32\t'As they are'
 bf16\t'Rounded to bfloat16, half the bytes; what rounding takes off an update follows with the next'"
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l clocks-per-pass -d 'Clock boundaries in one pass over the data' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l clocks -d 'Stop after so many clocks; whichever of these four comes first' -r
