@@ -4,6 +4,7 @@
 //! the partition without a word, and the same number of workers gives the same model however they
 //! are spread over ranks.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::options::{Options, StepScaling, Way};
@@ -78,12 +79,26 @@ fn read(options: &Options, host: &Host) -> Result<Ratings> {
         let test: Vec<_> = options.test.iter().cloned().collect();
         load_ratings(&options.data, &test, how, &held_out)?
     };
-    if ratings.users.is_empty() {
+    if ratings.users.is_empty() && ratings.test.iter().any(|piece| !piece.is_empty()) {
         return Err(Error::Usage(format!(
             "--holdout: {share} keeps out every rating, nothing is left to train on"
         )));
     }
-    Ok(ratings)
+    if ratings.users.is_empty() {
+        return Err(no_ratings(&options.data));
+    }
+    match &options.test {
+        Some(test) if ratings.test.iter().all(Vec::is_empty) => {
+            Err(no_ratings(std::slice::from_ref(test)))
+        }
+        _ => Ok(ratings),
+    }
+}
+
+/// Files that are nothing but a header.
+fn no_ratings(files: &[PathBuf]) -> Error {
+    let path = files.first().cloned().unwrap_or_default();
+    Error::data(&path, 1, 1, "expected ratings after the header, there are none")
 }
 
 fn refuse_shared_input(options: &Options, host: &Host) -> Result<()> {
