@@ -13,6 +13,7 @@
 pub mod corpus;
 pub mod examples;
 pub mod flag;
+mod holdout;
 pub mod predict;
 
 use std::io::Write;

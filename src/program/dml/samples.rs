@@ -9,7 +9,8 @@ use crate::data::{
 };
 use crate::engine::Host;
 use crate::error::{Error, Result};
-use crate::math::rng::{Rng, mix};
+use crate::math::rng::Rng;
+use crate::program::holdout::is_held_out;
 
 /// Part of the examples that is held out where the user does not say.
 const HOLDOUT: f64 = 0.1;
@@ -64,10 +65,9 @@ impl Data {
             (None, true) => options.holdout.unwrap_or(0.0),
             (None, false) => options.holdout.unwrap_or(HOLDOUT),
         };
-        let seed = mix(host.seed() ^ 0x6865_6c64_206f_7574);
-        let uniform = |row: &u32| (mix(seed ^ u64::from(*row)) >> 11) as f64 / (1u64 << 53) as f64;
+        let held_out = |row: &u32| is_held_out(host.seed(), u64::from(*row), share);
         let (held, train_rows): (Vec<u32>, Vec<u32>) =
-            (0..train.rows() as u32).partition(|row| uniform(row) < share);
+            (0..train.rows() as u32).partition(held_out);
         let pairs = |classes: &[u32]| match (&options.similar, &options.dissimilar) {
             (Some(similar), Some(dissimilar)) => Pairs::listed(similar, dissimilar, train.rows()),
             _ => Pairs::of_labels(classes, &train_rows),

@@ -8,7 +8,7 @@ use super::options::{Loss, Options, Standardize};
 use crate::data::{Examples, ExamplesFormat, ExamplesOptions, Features, load_examples, load_examples_bytes};
 use crate::engine::Host;
 use crate::error::{Error, Result};
-use crate::math::rng::mix;
+use crate::program::holdout::is_held_out;
 
 /// Part of the examples that is held out where the user does not say.
 const HOLDOUT: f64 = 0.1;
@@ -71,8 +71,7 @@ impl Data {
             Some(_) => 0.0,
             None => options.holdout.unwrap_or(HOLDOUT),
         };
-        let seed = mix(host.seed() ^ 0x6865_6c64_206f_7574);
-        let held_out = |row: &u32| uniform(seed, *row) < share;
+        let held_out = |row: &u32| is_held_out(host.seed(), u64::from(*row), share);
         let all = 0..train.rows() as u32;
         let (held, trained): (Vec<u32>, Vec<u32>) = all.partition(held_out);
         if trained.is_empty() {
@@ -198,11 +197,6 @@ fn test_labels(options: &Options, test: &Examples, known: &Known) -> Result<Labe
 fn scaled(numbers: &[f64], (mean, deviation): (f64, f64)) -> Labels {
     let scale = |y: &f64| ((y - mean) / deviation) as f32;
     Labels::Numbers(numbers.iter().map(scale).collect())
-}
-
-/// Uniform over [0, 1), from a seed and a number.
-fn uniform(seed: u64, number: u32) -> f64 {
-    (mix(seed ^ u64::from(number)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 impl Scaling {

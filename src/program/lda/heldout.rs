@@ -16,7 +16,7 @@
 //! odd tokens, and lower is better. Nothing of this counts as training time.
 
 use crate::error::Result;
-use crate::math::rng::{Rng, mix};
+use crate::math::rng::Rng;
 use crate::math::special::Sum;
 
 use super::block::Block;
@@ -37,12 +37,6 @@ pub(super) struct HeldOut {
     log: Sum,
     scored: u64,
     row: Vec<(u32, i32)>,
-}
-
-/// True if the document with this global number is held out.
-pub(super) fn is_held_out(seed: u64, document: u64, share: f64) -> bool {
-    let hash = mix(mix(seed ^ 0x6865_6c64_206f_7574) ^ document);
-    ((hash >> 11) as f64 / (1u64 << 53) as f64) < share
 }
 
 /// Of a document's tokens `start .. start + count`, those with an even and those with an odd place.
@@ -168,14 +162,5 @@ mod tests {
                 assert_eq!(odd, token / 2);
             }
         }
-    }
-
-    #[test]
-    fn the_share_held_out_is_the_one_asked_for_and_depends_on_the_seed() {
-        let chosen = |seed| (0..20_000).filter(move |&d| is_held_out(seed, d, 0.1));
-        let count = chosen(1).count();
-        assert!((1_800..2_200).contains(&count), "{count}");
-        assert!(chosen(1).ne(chosen(2)));
-        assert_eq!((0..100).filter(|&d| is_held_out(1, d, 0.0)).count(), 0);
     }
 }

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::heldout::is_held_out;
 use super::options::{Options, Parallel};
 use super::part::Part;
 use crate::scheduler::partition::Partition;
@@ -14,6 +13,7 @@ use crate::data::{Corpus, Tally, load_corpus, load_corpus_bytes};
 use crate::engine::Host;
 use crate::error::{Error, Result};
 use crate::math::varint;
+use crate::program::holdout::is_held_out;
 use crate::scheduler::rotation::Rotation;
 
 /// Topics of the built-in sample: the planted ones, and two more for the words that all documents

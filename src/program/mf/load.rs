@@ -15,7 +15,7 @@ use crate::data::{Pieces, Ratings, RatingsOptions, load_ratings, load_ratings_by
 use crate::engine::Host;
 use crate::error::{Error, Result};
 use crate::math::factors::Step;
-use crate::math::rng::mix;
+use crate::program::holdout::is_held_out;
 use crate::ps::Consistency;
 use crate::scheduler::partition::Partition;
 use crate::scheduler::rotation::Rotation;
@@ -64,10 +64,8 @@ fn read(options: &Options, host: &Host) -> Result<Ratings> {
         Some(_) => 0.0,
         None => options.holdout.unwrap_or(HOLDOUT),
     };
-    let seed = mix(host.seed() ^ 0x6865_6c64_206f_7574);
-    let held_out = |number: u64| {
-        share > 0.0 && ((mix(seed ^ number) >> 11) as f64 / (1u64 << 53) as f64) < share
-    };
+    let seed = host.seed();
+    let held_out = |number| is_held_out(seed, number, share);
     let ratings = if options.data.is_empty() {
         if options.test.is_some() {
             return Err(Error::Usage("--test: needs DATA, whose ids it is about".into()));
