@@ -68,4 +68,5 @@ pub use ids::{Ids, NO_ROW};
 pub use load::{CorpusOptions, load_corpus, load_corpus_bytes};
 pub use ratings::{Pieces, Rating, Ratings, RatingsOptions, load_ratings, load_ratings_bytes};
 pub use share::Share;
+pub(crate) use spread::spread;
 pub use vocabulary::{Vocabulary, WORDS_MAX};

@@ -103,7 +103,7 @@ pub(super) fn spread_into<T: Send, E: Send>(
 ///
 /// # Errors
 /// The failure with the smallest index.
-pub(super) fn spread<T: Send, E: Send>(
+pub(crate) fn spread<T: Send, E: Send>(
     threads: usize,
     n: usize,
     work: impl Fn(usize) -> Result<T, E> + Sync,
