@@ -15,6 +15,8 @@ pub mod examples;
 pub mod flag;
 mod holdout;
 pub mod predict;
+#[cfg(test)]
+mod trial;
 
 use std::io::Write;
 

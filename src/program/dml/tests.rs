@@ -3,25 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use clap::Parser;
-
 use super::linear::Linear;
 use super::part::{Lesson, measure};
 use super::{Dml, Options};
 use crate::engine::{InProcess, Settings, run_in_process};
+use crate::program::trial::{self, options, values};
 use crate::ps::Consistency;
 use crate::report::{Notes, Record};
 use crate::snapshot::{read_tensors, take};
-
-#[derive(Parser)]
-struct Line {
-    #[command(flatten)]
-    options: Options,
-}
-
-fn options(line: &str) -> Options {
-    Line::parse_from(std::iter::once("dml").chain(line.split_whitespace())).options
-}
 
 /// By `benches/dml_reference.py`, as are the gradient's rows below.
 const OBJECTIVE: f64 = 0.191261993182;
@@ -71,23 +60,13 @@ fn objective_and_gradient_are_those_of_an_independent_reference() {
 }
 
 fn settings(clocks: u64) -> Settings {
-    Settings {
-        program: "dml",
-        clocks: Some(clocks),
-        ..Settings::default()
-    }
+    trial::settings("dml", clocks)
 }
 
 fn train(line: &str, ranks: u32, workers: u32, settings: &Settings) -> Vec<Record> {
-    let options = options(line);
+    let options = options::<Options>(line);
     let make = || Ok(Dml::new(options.clone()));
     run_in_process(InProcess::Coded, ranks, workers, settings, make).unwrap()
-}
-
-/// What does not depend on the wall clock or the network.
-fn values(records: &[Record]) -> Vec<(u64, f64, Vec<Option<f64>>)> {
-    let value = |record: &Record| (record.clock, record.objective, record.columns.clone());
-    records.iter().map(value).collect()
 }
 
 const SMALL: &str = "-k 5 --batch 50 --learning-rate 1 --weight 5";
@@ -215,7 +194,7 @@ fn wrong_pairs_are_refused_at_their_line() {
     let folder = tempfile::tempdir().unwrap();
     let line = listed(folder.path());
     fs::write(folder.path().join("d.csv"), "0,1\n0,40\n").unwrap();
-    let options = options(&line);
+    let options = options::<Options>(&line);
     let make = || Ok(Dml::new(options.clone()));
     let error = run_in_process(InProcess::Local, 1, 1, &settings(1), make).unwrap_err();
     let expected = "d.csv:2: expected two numbers of examples, 0 to 39, a line";
@@ -224,15 +203,10 @@ fn wrong_pairs_are_refused_at_their_line() {
 
 #[test]
 fn the_generator_repeats_itself() {
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: super::generate::Options,
-    }
     let folder = tempfile::tempdir().unwrap();
     let text = |name: &str| {
-        let line = format!("g -o {} --name {name} --points 20", folder.path().display());
-        let options = Line::parse_from(line.split_whitespace()).options;
+        let line = format!("-o {} --name {name} --points 20", folder.path().display());
+        let options = options(&line);
         super::generate::run(options, &Notes::silent()).unwrap();
         fs::read_to_string(folder.path().join(format!("clusters.{name}.csv"))).unwrap()
     };

@@ -4,8 +4,6 @@ use std::f64::consts::FRAC_1_SQRT_2;
 use std::fs;
 use std::path::Path;
 
-use clap::Parser;
-
 use super::loss::{Labels, measure};
 use super::network::{Layer, Network, Piece, Shape, Visitor};
 use super::optimizer::{Rule, Step};
@@ -15,19 +13,10 @@ use crate::engine::{InProcess, Settings, run_in_process};
 use crate::math::activation::Activation;
 use crate::math::gemm::{Kernel, Processor};
 use crate::math::rng::Rng;
+use crate::program::trial::{self, options, values};
 use crate::ps::Consistency;
 use crate::report::{Notes, Record};
 use crate::snapshot::{Tensor, read_tensors, take};
-
-#[derive(Parser)]
-struct Line {
-    #[command(flatten)]
-    options: Options,
-}
-
-fn options(line: &str) -> Options {
-    Line::parse_from(std::iter::once("dnn").chain(line.split_whitespace())).options
-}
 
 /// A network on made-up samples, with its loss also in 64-bit floats, written out.
 struct Case {
@@ -250,7 +239,7 @@ fn ten_steps_are_those_of_an_independent_reference() {
         (Relu, numbers(), "adam", REFERENCE[4]),
     ] {
         let case = Case::new(activation, labels, &[7, 6], false);
-        let rule = Rule::new(&options(&format!("--optimizer {optimizer} --weight-decay 0.01")));
+        let rule = Rule::new(&options::<Options>(&format!("--optimizer {optimizer} --weight-decay 0.01")));
         let mut network = case.network(rule.states());
         for (steps, expected) in expected.into_iter().enumerate() {
             let step = rule.step(0.05, steps as u64);
@@ -309,23 +298,13 @@ fn what_is_switched_off_sends_no_error_back_and_the_rest_makes_up_for_it() {
 }
 
 fn settings(clocks: u64) -> Settings {
-    Settings {
-        program: "dnn",
-        clocks: Some(clocks),
-        ..Settings::default()
-    }
+    trial::settings("dnn", clocks)
 }
 
 fn train(line: &str, ranks: u32, workers: u32, settings: &Settings) -> Vec<Record> {
-    let options = options(line);
+    let options = options::<Options>(line);
     let make = || Ok(Dnn::new(options.clone()));
     run_in_process(InProcess::Coded, ranks, workers, settings, make).unwrap()
-}
-
-/// What does not depend on the wall clock or the network.
-fn values(records: &[Record]) -> Vec<(u64, f64, Vec<Option<f64>>)> {
-    let value = |record: &Record| (record.clock, record.objective, record.columns.clone());
-    records.iter().map(value).collect()
 }
 
 fn accuracy(records: &[Record]) -> f64 {
@@ -406,13 +385,8 @@ fn averaged_steps_are_those_of_a_larger_batch() {
 }
 
 fn generate(folder: &Path, line: &str) {
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: super::generate::Options,
-    }
-    let line = format!("g -o {} {line}", folder.display());
-    let options = Line::parse_from(line.split_whitespace()).options;
+    let line = format!("-o {} {line}", folder.display());
+    let options = options(&line);
     super::generate::run(options, &Notes::silent()).unwrap();
 }
 

@@ -4,23 +4,12 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use clap::Parser;
-
 use super::{Options, new};
 use crate::engine::{InProcess, Settings, run_in_process};
 use crate::math::rng::Rng;
+use crate::program::trial::options;
 use crate::report::Record;
 use crate::snapshot::{SavedModel, take};
-
-#[derive(Parser)]
-struct Line {
-    #[command(flatten)]
-    options: Options,
-}
-
-fn options(line: &str) -> Options {
-    Line::parse_from(std::iter::once("lasso").chain(line.split_whitespace())).options
-}
 
 fn settings(tolerance: f64) -> Settings {
     Settings {
@@ -32,7 +21,7 @@ fn settings(tolerance: f64) -> Settings {
 }
 
 fn train(line: &str, ranks: u32, workers: u32, settings: &Settings) -> Vec<Record> {
-    let make = || new(options(line));
+    let make = || new(options::<Options>(line));
     run_in_process(InProcess::Coded, ranks, workers, settings, make).unwrap()
 }
 
@@ -95,7 +84,7 @@ fn every_coefficient_is_optimal() {
             let values = take(&mut tensors, "coefficients").unwrap().values::<f64>().unwrap();
             let intercept = take(&mut tensors, "intercept").unwrap().values::<f64>().unwrap()[0];
             let lambda = saved.json("lambda").unwrap().as_f64().unwrap();
-            let alpha = options(&line).l1_ratio;
+            let alpha = options::<Options>(&line).l1_ratio;
             let mut b = vec![0.0; p];
             columns.iter().zip(&values).for_each(|(column, value)| b[*column as usize] = *value);
             let residual = |row: &Vec<f64>| {

@@ -228,7 +228,7 @@ fn flags_that_contradict_each_other_are_refused() {
         ("--implicit", "--implicit: needs --method als"),
         ("--method als --parallel data", "--parallel data: needs --method sgd"),
     ] {
-        let error = super::super::new(options(line)).err().unwrap();
+        let error = super::super::new(options::<Options>(line)).err().unwrap();
         assert_eq!((error.status(), error.to_string().as_str()), (2, words));
     }
 }

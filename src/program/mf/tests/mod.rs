@@ -9,32 +9,18 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use tempfile::TempDir;
 
 use super::{Mf, Options};
 use crate::engine::{InProcess, Settings, run_in_process};
 use crate::math::rng::Rng;
+use crate::program::trial::{self, options, values};
 use crate::ps::Consistency;
 use crate::report::{Notes, Record};
 use crate::snapshot::{Tensor, read_tensors, take};
 
-#[derive(Parser)]
-struct Line {
-    #[command(flatten)]
-    options: Options,
-}
-
-fn options(line: &str) -> Options {
-    Line::parse_from(std::iter::once("mf").chain(line.split_whitespace())).options
-}
-
 fn settings(clocks: u64) -> Settings {
-    Settings {
-        program: "mf",
-        clocks: Some(clocks),
-        ..Settings::default()
-    }
+    trial::settings("mf", clocks)
 }
 
 fn train(line: &str, ranks: u32, workers: u32, settings: &Settings) -> Vec<Record> {
@@ -48,15 +34,9 @@ fn train_over(
     workers: u32,
     settings: &Settings,
 ) -> Vec<Record> {
-    let options = options(line);
+    let options = options::<Options>(line);
     let make = || Ok(Mf::new(options.clone()));
     run_in_process(transport, ranks, workers, settings, make).unwrap()
-}
-
-/// What does not depend on the wall clock or the network.
-fn values(records: &[Record]) -> Vec<(u64, f64, Vec<Option<f64>>)> {
-    let value = |record: &Record| (record.clock, record.objective, record.columns.clone());
-    records.iter().map(value).collect()
 }
 
 fn last_column(records: &[Record], column: usize) -> f64 {
@@ -65,14 +45,9 @@ fn last_column(records: &[Record], column: usize) -> f64 {
 
 /// Planted ratings in a folder: `ratings.p.tsv` and `test.p.tsv`.
 fn planted(line: &str) -> TempDir {
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: super::generate::Options,
-    }
     let folder = tempfile::tempdir().unwrap();
-    let line = format!("g --name p -o {} {line}", folder.path().display());
-    let options = Line::parse_from(line.split_whitespace()).options;
+    let line = format!("--name p -o {} {line}", folder.path().display());
+    let options = options(&line);
     let notes = Notes::new(true, false, Box::new(std::io::sink()));
     super::generate::run(options, &notes).unwrap();
     folder

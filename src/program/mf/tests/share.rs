@@ -76,7 +76,7 @@ fn steps_that_know_of_other_workers_stand_longer_rates() {
     let line = format!("{} -k 8 --parallel data --learning-rate 0.2", files(folder.path()));
     let after = |scaling: &str| {
         let line = format!("{line} --step-scaling {scaling}");
-        let make = || Ok(Mf::new(options(&line)));
+        let make = || Ok(Mf::new(options::<Options>(&line)));
         let records = run_in_process(InProcess::Local, 1, 8, &settings(12), make);
         records.map_or(f64::INFINITY, |records| last_column(&records, 1))
     };
