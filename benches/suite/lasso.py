@@ -16,9 +16,7 @@ import argparse
 import csv
 import io
 import os
-import platform
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -27,17 +25,12 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sparse
 
+import results
+from results import PETUUM, ROOT, log
+
 warnings.filterwarnings("ignore")
-ROOT = Path(__file__).resolve().parents[2]
-PETUUM = Path(os.environ.get("PETUUM", ROOT / "target/release/petuum"))
-DATA = Path(os.environ.get("PETUUM_DATA", ROOT / "../shared/data")).resolve() / "lasso"
-LOG = []
+DATA = results.DATA / "lasso"
 GAPS = (1e-4, 1e-6)
-
-
-def log(line):
-    LOG.append(line)
-    print(line, file=sys.stderr, flush=True)
 
 
 def chain(rho, samples=1000, features=100_000, planted=100):
@@ -242,7 +235,7 @@ def times(out, only):
                     cells = [round(best[g], 4) if g in best else "" for g in GAPS]
                     rows.append([name, ratio, who, *cells])
                     log(f"{rows[-1]}")
-    write_csv(out / "lasso-time.csv", ["problem", "lambda_ratio", "who", "seconds_to_1e-4", "seconds_to_1e-6"], rows)
+    results.write(out / "lasso-time.csv", ["problem", "lambda_ratio", "who", "seconds_to_1e-4", "seconds_to_1e-6"], rows)
 
 
 COLOURS = {"priority+filter": "#1b7837", "priority alone": "#d73027", "shotgun": "#4575b4", "cyclic": "#fdae61"}
@@ -289,34 +282,8 @@ def rounds(out):
             reached = float(end["gap"]) <= 1e-3
             told = "diverged" if not float(end["gap"]) < 10 else f'> {end["round"]}'
             summary.append([design, schedule, end["round"] if reached else told, end["seconds"] if reached else "", end["correlations"]])
-    write_csv(out / "lasso-rounds-summary.csv", ["design", "schedule", "rounds_to_1e-3", "seconds", "correlations"], summary)
+    results.write(out / "lasso-rounds-summary.csv", ["design", "schedule", "rounds_to_1e-3", "seconds", "correlations"], summary)
 
-
-def write_csv(path, header, rows):
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    print(path.read_text())
-
-
-def environment(out):
-    def ask(command):
-        return subprocess.run(command, shell=True, capture_output=True, text=True).stdout.strip()
-
-    versions = [f"{module}: {__import__(module).__version__}" for module in ("numpy", "sklearn", "skglm", "celer", "adelie") if has(module)]
-    lines = [
-        f"date: {time.strftime('%Y-%m-%d')}",
-        f"petuum: {ask(f'{PETUUM} --version')}, commit {ask(f'git -C {ROOT} rev-parse --short HEAD')}",
-        f"rustc: {ask('rustc --version')}",
-        f"python: {platform.python_version()}, {', '.join(versions)}",
-        f"processor: {ask('lscpu | grep -m1 -i model.name | cut -d: -f2').strip()}, {os.cpu_count()} cores",
-        f"load before: {os.getloadavg()}",
-        "commands:",
-        *("  " + line for line in LOG),
-    ]
-    with open(out / "lasso-environment.txt", "a") as file:
-        file.write("\n".join(lines) + "\n\n")
 
 
 def has(module):
@@ -338,7 +305,8 @@ def main():
         times(arguments.out, arguments.only)
     else:
         rounds(arguments.out)
-    environment(arguments.out)
+    versions = [f"{module}: {__import__(module).__version__}" for module in ("numpy", "sklearn", "skglm", "celer", "adelie") if has(module)]
+    results.environment(arguments.out / "lasso-environment.txt", f"peers: {', '.join(versions)}", f"load: {os.getloadavg()}")
 
 
 if __name__ == "__main__":

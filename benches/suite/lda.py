@@ -15,7 +15,6 @@ import csv
 import gzip
 import io
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,9 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PETUUM = Path(os.environ.get("PETUUM", ROOT / "target/release/petuum"))
-DATA = Path(os.environ.get("PETUUM_DATA", ROOT / "../shared/data")).resolve()
+from results import DATA, PETUUM, environment, log, write
+
 CORPORA = {
     "kos": (DATA / "kos/docword.kos.txt.gz", 50),
     "imdb": (DATA / "imdb/docword.imdb.txt.gz", 100),
@@ -188,40 +186,7 @@ def rotation(out):
     write(out / "lda-rotation-passes.csv", ["run", f"passes_to_{target:.4f}", "after_100_passes"], rows)
 
 
-LOG = []
 
-
-def log(line):
-    LOG.append(line)
-    print(line, file=sys.stderr)
-
-
-def write(path, header, rows, show=True):
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    if show:
-        print(path.read_text())
-
-
-def environment(out):
-    def ask(command):
-        return subprocess.run(command, shell=True, capture_output=True, text=True).stdout.strip()
-
-    lines = [
-        f"date: {time.strftime('%Y-%m-%d')}",
-        f"petuum: {ask(f'{PETUUM} --version')}, commit {ask(f'git -C {ROOT} rev-parse --short HEAD')}",
-        f"rustc: {ask('rustc --version')}",
-        f"python: {platform.python_version()}",
-        f"processor: {ask('lscpu | grep -m1 -i model.name | cut -d: -f2').strip()}, {os.cpu_count()} cores",
-        f"memory: {ask('grep MemTotal /proc/meminfo')}",
-        f"kernel: {platform.release()}",
-        "commands:",
-        *("  " + line for line in LOG),
-    ]
-    with open(out / "environment.txt", "a") as file:
-        file.write("\n".join(lines) + "\n\n")
 
 
 def main():
@@ -231,7 +196,7 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     {"quality": quality, "cost": cost, "rotation": rotation}[arguments.what](arguments.out)
-    environment(arguments.out)
+    environment(arguments.out / "environment.txt")
 
 
 if __name__ == "__main__":

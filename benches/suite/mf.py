@@ -23,7 +23,6 @@ import csv
 import gzip
 import io
 import os
-import platform
 import random
 import shlex
 import statistics
@@ -33,9 +32,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PETUUM = Path(os.environ.get("PETUUM", ROOT / "target/release/petuum"))
-DATA = Path(os.environ.get("PETUUM_DATA", ROOT / "../shared/data")).resolve()
+from results import DATA, PETUUM, environment, log, write
+
 LIBMF = Path(os.environ.get("LIBMF", "mf-train"))
 THREADS = 2
 REPETITIONS = 3
@@ -273,39 +271,7 @@ def reached_or_last(points, target):
     return reached(points, target) or points[-1][0]
 
 
-LOG = []
 
-
-def log(line):
-    LOG.append(line)
-    print(line, file=sys.stderr)
-
-
-def write(path, header, rows):
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    print(path.read_text())
-
-
-def environment(out):
-    def ask(command):
-        return subprocess.run(command, shell=True, capture_output=True, text=True).stdout.strip()
-
-    lines = [
-        f"date: {time.strftime('%Y-%m-%d')}",
-        f"petuum: {ask(f'{PETUUM} --version')}, commit {ask(f'git -C {ROOT} rev-parse --short HEAD')}",
-        f"rustc: {ask('rustc --version')}",
-        f"python: {platform.python_version()}",
-        f"processor: {ask('lscpu | grep -m1 -i model.name | cut -d: -f2').strip()}, {os.cpu_count()} cores",
-        f"memory: {ask('grep MemTotal /proc/meminfo')}",
-        f"kernel: {platform.release()}",
-        "commands:",
-        *("  " + line for line in LOG),
-    ]
-    with open(out / "mf-environment.txt", "a") as file:
-        file.write("\n".join(lines) + "\n\n")
 
 
 def main():
@@ -322,7 +288,7 @@ def main():
     for folder in (arguments.out, arguments.work):
         folder.mkdir(parents=True, exist_ok=True)
     what[arguments.what](arguments.out, arguments.only)
-    environment(arguments.out)
+    environment(arguments.out / "mf-environment.txt")
 
 
 if __name__ == "__main__":

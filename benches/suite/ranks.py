@@ -4,13 +4,10 @@ in network namespaces with a bandwidth and a delay, with stragglers that come an
 Namespaces and cgroups need root; what cannot be had is said by name, and the table is skipped.
 """
 
-import csv
 import heapq
 import fcntl
-import io
 import json
 import os
-import platform
 import random
 import select
 import shutil
@@ -24,20 +21,14 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PETUUM = Path(os.environ.get("PETUUM", ROOT / "target/release/petuum"))
-DATA = Path(os.environ.get("PETUUM_DATA", ROOT / "../shared/data")).resolve()
+from results import DATA, PETUUM, environment, log, write
+
 CGROUP = Path("/sys/fs/cgroup/cpu")
-LOG = []
 
 
 class Skipped(Exception):
     """Something that this machine does not have."""
 
-
-def log(line):
-    LOG.append(line)
-    print(line, file=sys.stderr)
 
 
 def petuum(*arguments):
@@ -274,35 +265,6 @@ def median(values):
     return statistics.median(values)
 
 
-def write(path, header, rows):
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(rows)
-    path.write_text(text.getvalue())
-    print(path.read_text())
-
-
-def environment(out, script):
-    """Appends what ran, of which version and on what, to DIR/environment.txt."""
-
-    def ask(command):
-        return subprocess.run(command, shell=True, capture_output=True, text=True).stdout.strip()
-
-    lines = [
-        f"script: {script}",
-        f"date: {time.strftime('%Y-%m-%d')}",
-        f"petuum: {ask(f'{PETUUM} --version')}, commit {ask(f'git -C {ROOT} rev-parse --short HEAD')}",
-        f"python: {platform.python_version()}",
-        f"processor: {ask('lscpu | grep -m1 -i model.name | cut -d: -f2').strip()}, {os.cpu_count()} cores",
-        f"memory: {ask('grep MemTotal /proc/meminfo')}",
-        f"kernel: {platform.release()}",
-        "commands:",
-        *("  " + line for line in LOG),
-    ]
-    with open(out / "environment.txt", "a") as file:
-        file.write("\n".join(lines) + "\n\n")
-
 
 def main(script, about, table):
     """The command line of a table's script."""
@@ -320,4 +282,4 @@ def main(script, about, table):
     except Skipped as why:
         print(f"skipped: {why}", file=sys.stderr)
         return
-    environment(arguments.out, script)
+    environment(arguments.out / "environment.txt", f"script: {script}")
