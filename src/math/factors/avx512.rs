@@ -3,15 +3,17 @@
 //! ratings ahead.
 
 use std::arch::x86_64::{
-    __m512, _MM_HINT_T0, _mm_cvtss_f32, _mm_prefetch, _mm_rsqrt14_ss, _mm_set_ss, _mm512_fmadd_ps,
-    _mm512_load_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_store_ps,
+    __m512, _MM_HINT_T0, _mm_cvtss_f32, _mm_prefetch, _mm_rsqrt14_ss, _mm_set_ss, _mm512_add_ps,
+    _mm512_fmadd_ps, _mm512_load_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_ps,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_store_ps,
 };
 
 use super::{Factors, Head, Lanes, Observed, One, Step};
 
 /// Ratings between asking for a row and using it.
 const AHEAD: usize = 3;
+/// Partial sums of a product: each waits only for itself.
+const SUMS: usize = 4;
 
 macro_rules! by_lanes {
     ($lanes:expr, $fixed:ident, $any:ident, ($($argument:expr),*)) => {
@@ -83,17 +85,17 @@ fn prefetch(rows: &[Lanes], lanes: usize, ratings: &[Observed], at: usize) {
     }
 }
 
-/// Lengths of the steps of a row's factors and of its bias; see [`Step::lengths`].
+/// Lengths of the steps of a row's factors and of its bias; see [`Step::own_lengths`].
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn lengths(step: &Step, sum: f32, times: f32) -> (f32, f32) {
+fn lengths(rate: f32, bias_rate: f32, shrinkage: f32, sum: f32) -> (f32, f32) {
     let root = |x: f32| {
         let x = _mm_set_ss(x);
         _mm_cvtss_f32(_mm_rsqrt14_ss(x, x))
     };
     (
-        times * step.rate * root(1.0 + step.shrinkage * sum),
-        times * step.bias_rate * root(1.0 + sum),
+        rate * root(1.0 + shrinkage * sum),
+        bias_rate * root(1.0 + sum),
     )
 }
 
@@ -109,8 +111,10 @@ struct Move {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn step_heads(head: &mut Head, other: &mut Head, value: f32, dot: f32, step: &Step) -> Move {
-    let own = lengths(step, head.curvature, 1.0);
-    let its = lengths(step, other.curvature, step.others);
+    let (rate, bias_rate) = (step.rate, step.bias_rate);
+    let own = lengths(rate, bias_rate, step.shrinkage, head.curvature);
+    let (rate, bias_rate) = (step.others * rate, step.others * bias_rate);
+    let its = lengths(rate, bias_rate, step.others_shrinkage, other.curvature);
     let error = value - other.bias - head.bias - dot;
     let square = error * error;
     head.bias += own.1 * (error - step.bias_regularization * head.bias);
@@ -127,7 +131,23 @@ fn step_heads(head: &mut Head, other: &mut Head, value: f32, dot: f32, step: &St
 
 #[target_feature(enable = "avx512f")]
 fn learn_fixed<const N: usize>(one: One, others: &mut Factors, ratings: &[Observed], step: &Step) {
-    let floor = _mm512_set1_ps(step.floor());
+    match step.nonnegative {
+        true => learn_rows::<N, true>(one, others, ratings, step),
+        false => learn_rows::<N, false>(one, others, ratings, step),
+    }
+}
+
+/// With `FLOOR` no factor goes below 0.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn learn_rows<const N: usize, const FLOOR: bool>(
+    one: One,
+    others: &mut Factors,
+    ratings: &[Observed],
+    step: &Step,
+) {
+    let zero = _mm512_setzero_ps();
+    let floor = |x| if FLOOR { _mm512_max_ps(x, zero) } else { x };
     let mut p = [_mm512_setzero_ps(); N];
     let row: &mut [Lanes; N] = one.row.try_into().expect("a row of N lanes");
     for lane in 0..N {
@@ -146,19 +166,19 @@ fn learn_fixed<const N: usize>(one: One, others: &mut Factors, ratings: &[Observ
         let row = &mut rows[rating.row as usize];
         let other = &mut others.heads[rating.row as usize];
         let mut q = [_mm512_setzero_ps(); N];
-        let mut sums = [_mm512_setzero_ps(); 2];
+        let mut sums = [_mm512_setzero_ps(); SUMS];
         for lane in 0..N {
             q[lane] = load(&row[lane]);
-            sums[lane % 2] = _mm512_fmadd_ps(p[lane], q[lane], sums[lane % 2]);
+            sums[lane % SUMS] = _mm512_fmadd_ps(p[lane], q[lane], sums[lane % SUMS]);
         }
         let dot = sum(sums);
         let by = step_heads(&mut head, other, rating.value, dot, step);
         for lane in 0..N {
             let old = p[lane];
             let new = _mm512_fmadd_ps(by.add, q[lane], _mm512_mul_ps(by.keep, old));
-            p[lane] = _mm512_max_ps(new, floor);
+            p[lane] = floor(new);
             let new = _mm512_fmadd_ps(by.other_add, old, _mm512_mul_ps(by.other_keep, q[lane]));
-            store(&mut row[lane], _mm512_max_ps(new, floor));
+            store(&mut row[lane], floor(new));
         }
     }
     for lane in 0..N {
@@ -169,17 +189,20 @@ fn learn_fixed<const N: usize>(one: One, others: &mut Factors, ratings: &[Observ
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn sum(sums: [__m512; 2]) -> f32 {
-    use std::arch::x86_64::_mm512_add_ps;
-    _mm512_reduce_add_ps(_mm512_add_ps(sums[0], sums[1]))
+fn sum(sums: [__m512; SUMS]) -> f32 {
+    let halves = [
+        _mm512_add_ps(sums[0], sums[1]),
+        _mm512_add_ps(sums[2], sums[3]),
+    ];
+    _mm512_reduce_add_ps(_mm512_add_ps(halves[0], halves[1]))
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn dot(p: &[Lanes], q: &[Lanes]) -> f32 {
-    let mut sums = [_mm512_setzero_ps(); 2];
+    let mut sums = [_mm512_setzero_ps(); SUMS];
     for (lane, (p, q)) in p.iter().zip(q).enumerate() {
-        sums[lane % 2] = _mm512_fmadd_ps(load(p), load(q), sums[lane % 2]);
+        sums[lane % SUMS] = _mm512_fmadd_ps(load(p), load(q), sums[lane % SUMS]);
     }
     sum(sums)
 }
@@ -215,9 +238,9 @@ fn squared_error_fixed<const N: usize>(
     let mut total = 0.0;
     for rating in ratings {
         let q = &rows[rating.row as usize];
-        let mut sums = [_mm512_setzero_ps(); 2];
+        let mut sums = [_mm512_setzero_ps(); SUMS];
         for lane in 0..N {
-            sums[lane % 2] = _mm512_fmadd_ps(p[lane], load(&q[lane]), sums[lane % 2]);
+            sums[lane % SUMS] = _mm512_fmadd_ps(p[lane], load(&q[lane]), sums[lane % SUMS]);
         }
         let head = others.heads[rating.row as usize];
         let error = f64::from(rating.value - bias - head.bias - sum(sums));

@@ -63,6 +63,8 @@ pub struct Step {
     pub regularization: f32,
     /// κ: how much squared errors shorten the steps of factors.
     pub shrinkage: f32,
+    /// κ of the other side's factors.
+    pub others_shrinkage: f32,
     /// Length of the first steps of a bias; 0 if there are no biases.
     pub bias_rate: f32,
     /// The steps of the other side's rows and biases are this many times as long.
@@ -211,7 +213,8 @@ impl Kernel {
     /// η = rate / √(1 + κ S)          β = bias_rate / √(1 + S)
     /// ```
     ///
-    /// where both rates of the other side, that of q and c, are `others` times as large.
+    /// where the other side, that of q and c, has a κ of its own, and both of its rates are `others`
+    /// times as large.
     ///
     /// # Panics
     /// If a rating is of a row that `others` does not have, or the ranks differ.
@@ -283,8 +286,8 @@ fn learn_portable(one: One, others: &mut Factors, ratings: &[Observed], step: &S
         let q = &mut others.rows[rating.row as usize * lanes..][..lanes];
         let other = &mut others.heads[rating.row as usize];
         let error = rating.value - head.bias - other.bias - dot(p, q);
-        let own = step.lengths(head.curvature, 1.0);
-        let its = step.lengths(other.curvature, step.others);
+        let own = step.own_lengths(head.curvature);
+        let its = step.lengths_of_others(other.curvature);
         let (keep_p, keep_q) = (
             1.0 - own.0 * step.regularization,
             1.0 - its.0 * step.regularization,
@@ -315,14 +318,26 @@ impl Step {
     }
 
     /// Lengths of the steps of a row's factors and of its bias, where the squared errors met so far
-    /// sum up to `sum`; `times` as long as usual.
+    /// sum up to `sum`.
     #[inline(always)]
-    fn lengths(&self, sum: f32, times: f32) -> (f32, f32) {
-        (
-            times * self.rate / (1.0 + self.shrinkage * sum).sqrt(),
-            times * self.bias_rate / (1.0 + sum).sqrt(),
-        )
+    fn own_lengths(&self, sum: f32) -> (f32, f32) {
+        lengths(self.rate, self.bias_rate, self.shrinkage, sum)
     }
+
+    /// The same for a row of the other side.
+    #[inline(always)]
+    fn lengths_of_others(&self, sum: f32) -> (f32, f32) {
+        let (rate, bias_rate) = (self.others * self.rate, self.others * self.bias_rate);
+        lengths(rate, bias_rate, self.others_shrinkage, sum)
+    }
+}
+
+#[inline(always)]
+fn lengths(rate: f32, bias_rate: f32, shrinkage: f32, sum: f32) -> (f32, f32) {
+    (
+        rate / (1.0 + shrinkage * sum).sqrt(),
+        bias_rate / (1.0 + sum).sqrt(),
+    )
 }
 
 #[inline(always)]

@@ -7,6 +7,7 @@ const STEP: Step = Step {
     rate: 0.1,
     regularization: 0.05,
     shrinkage: 0.07,
+    others_shrinkage: 0.11,
     bias_rate: 0.2,
     others: 0.7,
     bias_regularization: 0.03,
@@ -55,8 +56,8 @@ fn learn_by_formula(
             .sum();
         let error = f64::from(rating.value - head.bias - other.bias) - product;
         squares += error * error;
-        let length = |sum: f32, times: f32| {
-            f64::from(times * step.rate) / (1.0 + f64::from(step.shrinkage * sum)).sqrt()
+        let length = |sum: f32, times: f32, shrinkage: f32| {
+            f64::from(times * step.rate) / (1.0 + f64::from(shrinkage * sum)).sqrt()
         };
         let bias_length = |sum: f32, times: f32| {
             f64::from(times * step.bias_rate) / (1.0 + f64::from(sum)).sqrt()
@@ -71,8 +72,10 @@ fn learn_by_formula(
             }
         };
         for at in 0..p.len() {
-            ones.row_mut(row)[at] = moved(p[at], q[at], length(head.curvature, 1.0));
-            others.row_mut(its)[at] = moved(q[at], p[at], length(other.curvature, step.others));
+            let own = length(head.curvature, 1.0, step.shrinkage);
+            let its_own = length(other.curvature, step.others, step.others_shrinkage);
+            ones.row_mut(row)[at] = moved(p[at], q[at], own);
+            others.row_mut(its)[at] = moved(q[at], p[at], its_own);
         }
         let biased = |head: Head, times: f32| Head {
             bias: (f64::from(head.bias)
@@ -160,6 +163,7 @@ fn a_step_goes_down_the_gradient() {
     let seen = ratings(1, 1, &mut rng);
     let step = Step {
         shrinkage: 0.0,
+        others_shrinkage: 0.0,
         rate: 1e-3,
         bias_rate: 0.0,
         others: 1.0,

@@ -21,7 +21,7 @@ use crate::scheduler::partition::Partition;
 use crate::wire::message::WorkerId;
 
 /// Factors are drawn between ± this over √k.
-const SPREAD: f64 = 0.3;
+const SPREAD: f64 = 0.6;
 /// Streams of [`Rng`].
 const OF_USERS: u64 = 1;
 const OF_ITEMS: u64 = 2;

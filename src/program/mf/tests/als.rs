@@ -40,12 +40,14 @@ impl Dense {
     /// The objective, once per rating.
     fn explicit(&self, lambda: f64) -> f64 {
         let square = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>();
+        let deviations = self.ratings.iter().map(|rating| (rating.2 - self.mean).powi(2));
+        let deviation = (deviations.sum::<f64>() / self.ratings.len() as f64).sqrt();
         let of_rating = |&(user, item, rating): &(usize, usize, f64)| {
             let (b, c) = (self.biases[0][user], self.biases[1][item]);
             let error = rating - self.mean - b - c - self.product(user, item);
             let p = &self.users[user * self.k..][..self.k];
             let q = &self.items[item * self.k..][..self.k];
-            error * error + lambda * (square(p) + square(q) + b * b + c * c)
+            error * error + lambda * (square(p) + square(q) + (b * b + c * c) / deviation)
         };
         self.ratings.iter().map(of_rating).sum()
     }

@@ -112,6 +112,8 @@ fn by_formula(saved: &Saved, train: &Path, test: &Path, lambda: f64) -> [f64; 3]
     let square = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>();
     let error = |path: &Path, penalise: bool| {
         let (mut squares, mut penalty, all) = (0.0, 0.0, triples(path));
+        let deviations = all.iter().map(|rating| (rating.2 - saved.mean()).powi(2));
+        let deviation = (deviations.sum::<f64>() / all.len() as f64).sqrt();
         for (user, item, rating) in &all {
             let find = |side: usize, id: &String| saved.ids[side].iter().position(|x| x == id);
             let (user, item) = (find(0, user), find(1, item));
@@ -124,7 +126,7 @@ fn by_formula(saved: &Saved, train: &Path, test: &Path, lambda: f64) -> [f64; 3]
             let product: f64 = p.iter().zip(&q).map(|(p, q)| p * q).sum();
             squares += (rating - saved.mean() - b - c - product).powi(2);
             // n_u and n_i times the squares: once per rating.
-            penalty += lambda * (square(&p) + square(&q) + b * b + c * c);
+            penalty += lambda * (square(&p) + square(&q) + (b * b + c * c) / deviation);
         }
         let rmse = (squares / all.len() as f64).sqrt();
         (if penalise { squares + penalty } else { squares }, rmse)
