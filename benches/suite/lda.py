@@ -3,7 +3,7 @@
 
     benches/suite/lda.py quality  [--out DIR]   log-likelihood per token after 100 passes, beside tomotopy
     benches/suite/lda.py cost     [--out DIR]   tokens/s, memory, time to first record, TCP against threads
-    benches/suite/lda.py rotation [--out DIR]   T7: log-likelihood by pass, rotation and data-parallel
+    benches/suite/lda.py rotation [--out DIR]   T7: log-likelihood by pass, rotation and data-parallel, 1 to 32 workers
 
 Needs a release build of petuum (cargo build --release) and the corpora in $PETUUM_DATA (default
 ../shared/data); peers that are not installed are skipped by name (pip install tomotopy). Every
@@ -22,12 +22,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import picture
 from results import DATA, PETUUM, environment, log, write
 
 CORPORA = {
     "kos": (DATA / "kos/docword.kos.txt.gz", 50),
     "imdb": (DATA / "imdb/docword.imdb.txt.gz", 100),
 }
+# T7: the numbers of workers, and the clocks that reads of data-parallel runs may miss.
+WORKERS, STALENESS = (1, 2, 4, 8, 16, 32), (0, 3, 10)
 
 
 def corpus(name):
@@ -164,29 +167,31 @@ def rotation(out):
     path, topics = corpus("kos")
     if path is None:
         return
-    base = ["lda", path, "--topics", topics, "--alpha", 0.1, "--beta", 0.01, "--clocks", 120, "--quiet"]
-    variants = []
-    for workers in (1, 2, 4, 8, 16, 32):
-        variants.append((f"rotation, P={workers}", ["--workers", workers]))
-        if workers in (2, 8, 32):
-            for staleness in (0, 3, 10):
-                extra = ["--parallel", "data", "--consistency", "ssp", "--staleness", staleness]
-                variants.append((f"data-parallel, P={workers}, s={staleness}", ["--workers", workers, *extra]))
+    base = ["lda", path, "--topics", topics, "--alpha", 0.1, "--beta", 0.01, "--clocks", 120, "--tolerance", 0, "--quiet"]
+    variants = {}
+    for workers in WORKERS:
+        variants[f"rotation, P={workers}"] = ["--workers", workers]
+        for staleness in STALENESS:
+            extra = ["--parallel", "data", "--consistency", "ssp", "--staleness", staleness]
+            variants[f"data-parallel, P={workers}, s={staleness}"] = ["--workers", workers, *extra]
     curves = {}
-    for label, extra in variants:
+    for label, extra in variants.items():
         runs = [run([*base, *extra, "--seed", seed])["records"] for seed in (1, 2, 3)]
         curves[label] = [statistics.median(float(r["loglik_per_token"]) for r in clock) for clock in zip(*runs)]
     rows = [[label, clock, value] for label, curve in curves.items() for clock, value in enumerate(curve, 1)]
     write(out / "lda-rotation.csv", ["run", "pass", "median_loglik_per_token"], rows, show=False)
     target = curves["rotation, P=1"][79]
-    rows = []
-    for label, curve in curves.items():
-        reached = next((clock for clock, value in enumerate(curve, 1) if value >= target), "> 120")
-        rows.append([label, reached, curve[99]])
+    passes = {label: next((clock for clock, value in enumerate(curve, 1) if value >= target), None) for label, curve in curves.items()}
+    rows = [[label, passes[label] or "> 120", curve[99]] for label, curve in curves.items()]
     write(out / "lda-rotation-passes.csv", ["run", f"passes_to_{target:.4f}", "after_100_passes"], rows)
-
-
-
+    ways = {"rotation": "rotation, P={}", **{f"data-parallel, s={s}": f"data-parallel, P={{}}, s={s}" for s in STALENESS}}
+    bars = [(way, WORKERS, [passes[label.format(workers)] for workers in WORKERS]) for way, label in ways.items()]
+    panels = [picture.Panel(f"passes to {target:.3f} (none: > 120)", "workers", "passes", bars=bars)]
+    for workers in (2, 8, 32):
+        lines = [(way, range(1, 121), curves[label.format(workers)]) for way, label in ways.items()]
+        low = curves["rotation, P=1"][4]
+        panels.append(picture.Panel(f"P = {workers}", "pass", "ln p(w,z) per token", lines=lines, y_range=(low, max(curves["rotation, P=1"]))))
+    picture.save(out / "lda-rotation.svg", *panels)
 
 
 def main():
