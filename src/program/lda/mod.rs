@@ -34,6 +34,7 @@
 //! | `heldout.rs` | `--holdout` |
 //! | `checkpoint.rs` | what a run goes on from |
 //! | `save.rs`, `topics.rs` | the model, and its topics for people |
+//! | `predict.rs`, `infer.rs` | `petuum predict`: the topics of unseen documents |
 //! | `generate.rs`, `themes.rs` | documents with planted topics, and the words of the built-in sample |
 
 mod alpha;
@@ -42,10 +43,12 @@ mod checkpoint;
 mod documents;
 pub mod generate;
 mod heldout;
+mod infer;
 mod likelihood;
 mod load;
 mod options;
 mod part;
+pub mod predict;
 mod sampler;
 mod save;
 mod statistics;
