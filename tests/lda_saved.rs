@@ -105,8 +105,9 @@ fn the_last_record_follows_from_the_saved_counts() {
         "--workers 3 --consistency ssp --staleness 4",
         "--workers 2 --consistency bsp --optimize-alpha",
         "--workers 2 --parallel data --consistency ssp --staleness 5 --optimize-alpha",
-        "--workers 2 --parallel data --clocks-per-pass 3",
+        "--workers 2 --parallel data --clocks-per-pass 3 --optimize-beta",
         "--workers 2 --clocks-per-pass 4 --evaluate-every 7",
+        "--workers 2 --optimize-alpha --optimize-beta --evaluate-every 6",
         "--workers 2 --holdout 0.3 --shards 3",
     ] {
         let home = tempfile::tempdir().unwrap();
@@ -151,6 +152,7 @@ fn a_resumed_run_goes_on_bit_for_bit_under_bsp() {
         "--workers 1",
         "--workers 2 --holdout 0.2",
         "--workers 2 --optimize-alpha",
+        "--workers 2 --optimize-beta",
         "--workers 2 --parallel data --clocks-per-pass 3",
     ] {
         let home = tempfile::tempdir().unwrap();
@@ -177,6 +179,97 @@ fn a_resumed_run_goes_on_bit_for_bit_under_bsp() {
 fn early(folder: &Path) -> String {
     let objective = curve(folder)[10].split(',').nth(1).unwrap().to_owned();
     format!("--target={objective}")
+}
+
+/// `topics.txt` without what is only known at the end.
+fn topics(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let line = |line: &str| line.split(", UMass").next().unwrap().to_owned() + "\n";
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn topics_on_the_way_are_those_that_a_run_would_end_with() {
+    for options in [
+        "--workers 3",
+        "--workers 2 --optimize-beta --evaluate-every 3 --holdout 0.2",
+        "--workers 2 --parallel data",
+        "--workers 2 --clocks-per-pass 4 --blocks-per-worker 3",
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let options = format!("{options} --consistency bsp --top-words 4");
+        let shown = home.path().join("shown/here");
+        // 20 clocks are 20 passes, or 5.
+        let (every, files) = match options.contains("clocks-per-pass") {
+            true => (5, 1),
+            false => (10, 2),
+        };
+        let show = format!("--topics-every {every} --topics-folder {}", shown.display());
+        train(&home.path().join("model"), &format!("{options} {show}"));
+        let last = topics(&shown.join(format!("topics-{}.txt", every * files)));
+        assert_eq!(
+            last,
+            topics(&home.path().join("model/topics.txt")),
+            "{options}"
+        );
+        assert_eq!(fs::read_dir(&shown).unwrap().count(), files, "{options}");
+    }
+}
+
+#[test]
+fn what_is_found_out_at_the_end_does_not_depend_on_the_ranks() {
+    let home = tempfile::tempdir().unwrap();
+    let hosts = home.path().join("hosts.txt");
+    fs::write(&hosts, "localhost slots=1\nlocalhost slots=1\n").unwrap();
+    let folders = [home.path().join("threads"), home.path().join("ranks")];
+    let options = "--consistency bsp --holdout 0.1 --left-to-right 5 --optimize-beta";
+    train(&folders[0], &format!("{options} --workers 2"));
+    train(
+        &folders[1],
+        &format!("{options} --hosts {}", hosts.display()),
+    );
+    let models = folders
+        .each_ref()
+        .map(|folder| SavedModel::open(folder).unwrap());
+    let number = |model: &SavedModel, key: &str| model.json(key).unwrap().as_f64().unwrap();
+    for key in [
+        "coherence_umass_mean",
+        "coherence_npmi_mean",
+        "left_to_right_loglik",
+        "left_to_right_tokens",
+        "left_to_right_perplexity",
+    ] {
+        assert_eq!(number(&models[0], key), number(&models[1], key), "{key}");
+    }
+    assert!(parameters(&folders[0]) == parameters(&folders[1]));
+    let npmi = tensor(&models[0], "coherence_npmi").unwrap();
+    let npmi = npmi.values::<f64>().unwrap();
+    assert!(
+        npmi.iter().all(|npmi| (-1.0..=1.0).contains(npmi)),
+        "{npmi:?}"
+    );
+    let mean = npmi.iter().sum::<f64>() / npmi.len() as f64;
+    assert!((mean - number(&models[0], "coherence_npmi_mean")).abs() < 1e-12);
+    assert!(tensor(&models[0], "beta").unwrap().values::<f64>().unwrap() != [0.01]);
+    // Left to right and by halves, the held-out words are about as likely.
+    let by_halves = models[0].json("record").unwrap()["heldout_perplexity"]
+        .as_f64()
+        .unwrap();
+    let ratio = number(&models[0], "left_to_right_perplexity") / by_halves;
+    assert!((0.7..1.4).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn left_to_right_needs_documents_that_are_held_out() {
+    let output = petuum(&["--left-to-right", "5"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("--left-to-right: means nothing without --holdout"),
+        "{said}"
+    );
+    let output = petuum(&["--topics-every", "5"]);
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::data::Vocabulary;
 use crate::error::{Error, Result};
 use crate::scheduler::partition::Partition;
 
+/// The most topics that a text holds: nobody reads more.
+const TOPICS_MAX: usize = 100_000;
+
 /// One topic in words.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Description {
@@ -134,7 +137,7 @@ pub(super) fn write(
     alpha: &[f64],
     vocabulary: Option<&Vocabulary>,
 ) -> io::Result<()> {
-    for (number, topic) in topics.iter().enumerate() {
+    for (number, topic) in topics.iter().enumerate().take(TOPICS_MAX) {
         let share = 100.0 * topic.share;
         let alpha = alpha[number];
         write!(out, "topic {number}: {share:.2} % of tokens, alpha {alpha:.4}")?;
@@ -146,7 +149,10 @@ pub(super) fn write(
             writeln!(out, "  {phi:.5} {}", name(vocabulary, word))?;
         }
     }
-    Ok(())
+    match topics.len().saturating_sub(TOPICS_MAX) {
+        0 => Ok(()),
+        others => writeln!(out, "and {others} more topics, in the counts alone"),
+    }
 }
 
 /// One topic as a line on stderr.
