@@ -1,7 +1,8 @@
 //! LDA from the command line to the saved model: what a run says must follow from what it saves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -216,47 +217,102 @@ fn topics_on_the_way_are_those_that_a_run_would_end_with() {
     }
 }
 
+/// The sample's documents: the words of each, and its tokens.
+fn sample() -> Vec<(BTreeSet<usize>, u64)> {
+    let packed = include_bytes!("../datasets/sample-lda/docword.sample.txt.gz");
+    let mut text = String::new();
+    let mut unpacked = flate2::read::GzDecoder::new(&packed[..]);
+    unpacked.read_to_string(&mut text).unwrap();
+    let mut documents = vec![(BTreeSet::new(), 0); 2000];
+    for line in text.lines().skip(3) {
+        let mut numbers = line
+            .split(' ')
+            .map(|number| number.parse::<usize>().unwrap());
+        let mut number = || numbers.next().unwrap();
+        let (words, tokens) = &mut documents[number() - 1];
+        words.insert(number() - 1);
+        *tokens += number() as u64;
+    }
+    documents
+}
+
 #[test]
-fn what_is_found_out_at_the_end_does_not_depend_on_the_ranks() {
+fn what_is_found_out_at_the_end_follows_from_all_ranks_documents() {
     let home = tempfile::tempdir().unwrap();
     let hosts = home.path().join("hosts.txt");
     fs::write(&hosts, "localhost slots=1\nlocalhost slots=1\n").unwrap();
-    let folders = [home.path().join("threads"), home.path().join("ranks")];
-    let options = "--consistency bsp --holdout 0.1 --left-to-right 5 --optimize-beta";
-    train(&folders[0], &format!("{options} --workers 2"));
-    train(
-        &folders[1],
-        &format!("{options} --hosts {}", hosts.display()),
-    );
-    let models = folders
-        .each_ref()
-        .map(|folder| SavedModel::open(folder).unwrap());
-    let number = |model: &SavedModel, key: &str| model.json(key).unwrap().as_f64().unwrap();
-    for key in [
-        "coherence_umass_mean",
-        "coherence_npmi_mean",
-        "left_to_right_loglik",
-        "left_to_right_tokens",
-        "left_to_right_perplexity",
-    ] {
-        assert_eq!(number(&models[0], key), number(&models[1], key), "{key}");
+    let hosts = format!("--hosts {}", hosts.display());
+    for (name, ranks) in [("threads", "--workers 2"), ("ranks", &hosts)] {
+        let folder = home.path().join(name);
+        let options = "--holdout 0.1 --left-to-right 5 --optimize-beta";
+        train(&folder, &format!("{options} {ranks}"));
+        let model = SavedModel::open(&folder).unwrap();
+        let number = |key: &str| model.json(key).unwrap().as_f64().unwrap();
+        let held_out = tensor(&model, "document_held_out")
+            .unwrap()
+            .values::<u8>()
+            .unwrap();
+        let (out, training): (Vec<_>, Vec<_>) = sample()
+            .into_iter()
+            .zip(held_out)
+            .partition(|(_, held_out)| *held_out == 1);
+        let holds = |words: &[usize]| {
+            let holds =
+                |words_of: &BTreeSet<usize>| words.iter().all(|word| words_of.contains(word));
+            training
+                .iter()
+                .filter(|((words_of, _), _)| holds(words_of))
+                .count() as f64
+        };
+        let all = training.len() as f64;
+        let vocabulary = fs::read_to_string(folder.join("vocabulary.txt")).unwrap();
+        let id = |word: &str| vocabulary.lines().position(|line| line == word).unwrap();
+        let text = fs::read_to_string(folder.join("topics.txt")).unwrap();
+        let mut sums = [0.0, 0.0];
+        let saved = ["coherence_umass", "coherence_npmi"]
+            .map(|name| tensor(&model, name).unwrap().values::<f64>().unwrap());
+        for (number, topic) in text.split("topic ").skip(1).enumerate() {
+            let words = topic
+                .lines()
+                .skip(1)
+                .map(|line| id(line.split_whitespace().nth(1).unwrap()));
+            let words: Vec<usize> = words.collect();
+            let (mut umass, mut npmi, mut pairs) = (0.0, 0.0, 0.0);
+            for (later, &word) in words.iter().enumerate() {
+                for &before in &words[..later] {
+                    let (both, p) = (holds(&[word, before]), |n: f64| n / all);
+                    umass += ((both + 1.0) / holds(&[before])).ln();
+                    let ratio = p(both) / (p(holds(&[word])) * p(holds(&[before])));
+                    npmi += if both == 0.0 {
+                        -1.0
+                    } else {
+                        ratio.ln() / -p(both).ln()
+                    };
+                    pairs += 1.0;
+                }
+            }
+            assert!(
+                (umass / pairs - saved[0][number]).abs() < 1e-9,
+                "{name} {number}"
+            );
+            assert!(
+                (npmi / pairs - saved[1][number]).abs() < 1e-9,
+                "{name} {number}"
+            );
+            sums = [sums[0] + umass / pairs, sums[1] + npmi / pairs];
+        }
+        assert!((sums[0] / 7.0 - number("coherence_umass_mean")).abs() < 1e-9);
+        assert!((sums[1] / 7.0 - number("coherence_npmi_mean")).abs() < 1e-9);
+        assert!(tensor(&model, "beta").unwrap().values::<f64>().unwrap() != [0.01]);
+        let tokens: u64 = out.iter().map(|((_, tokens), _)| tokens).sum();
+        assert_eq!(number("left_to_right_tokens"), tokens as f64);
+        // Left to right and by halves, held-out words are about as likely.
+        let by_halves = model.json("record").unwrap()["heldout_perplexity"]
+            .as_f64()
+            .unwrap();
+        let ratio = number("left_to_right_perplexity") / by_halves;
+        assert!((0.7..1.4).contains(&ratio), "{ratio}");
     }
-    assert!(parameters(&folders[0]) == parameters(&folders[1]));
-    let npmi = tensor(&models[0], "coherence_npmi").unwrap();
-    let npmi = npmi.values::<f64>().unwrap();
-    assert!(
-        npmi.iter().all(|npmi| (-1.0..=1.0).contains(npmi)),
-        "{npmi:?}"
-    );
-    let mean = npmi.iter().sum::<f64>() / npmi.len() as f64;
-    assert!((mean - number(&models[0], "coherence_npmi_mean")).abs() < 1e-12);
-    assert!(tensor(&models[0], "beta").unwrap().values::<f64>().unwrap() != [0.01]);
-    // Left to right and by halves, the held-out words are about as likely.
-    let by_halves = models[0].json("record").unwrap()["heldout_perplexity"]
-        .as_f64()
-        .unwrap();
-    let ratio = number(&models[0], "left_to_right_perplexity") / by_halves;
-    assert!((0.7..1.4).contains(&ratio), "{ratio}");
 }
 
 #[test]

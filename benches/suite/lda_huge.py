@@ -77,7 +77,7 @@ def main():
         (arguments.work / f"vocab.{name}.txt").unlink()
         steps.append(["convert", *step(["convert", "-q", "--force", text, "-o", cache])[1:]])
         text.unlink()
-    train = ["lda", cache, "-q", "-k", topics, "--alpha", 0.001, "--beta", 0.01, "--workers", arguments.workers]
+    train = ["lda", cache, "-q", "-k", topics, "--alpha", 3 / topics, "--beta", 0.01, "--workers", arguments.workers]
     train += ["--clocks", arguments.passes, *arguments.more]
     folder = arguments.work / f"{name}.model"
     if arguments.save:

@@ -63,7 +63,7 @@ pub struct Options {
     ///
     /// Left to right: each token is predicted from those before it. Says a perplexity that depends on no
     /// halves, and saves it in model.json; its time grows with the square of the documents' lengths.
-    #[arg(long, value_name = "PARTICLES", value_parser = whole(1..=1_000_000u32))]
+    #[arg(long, value_name = "PARTICLES", hide_short_help = true, value_parser = whole(1..=1_000_000u32))]
     pub left_to_right: Option<u32>,
 
     /// What workers share
@@ -79,11 +79,11 @@ pub struct Options {
     pub top_words: u32,
 
     /// Write the topics' top words every so many passes, to topics-PASS.txt in --topics-folder
-    #[arg(long, value_name = "N", requires = "topics_folder", value_parser = whole(1u32..))]
+    #[arg(long, value_name = "N", requires = "topics_folder", hide_short_help = true, value_parser = whole(1u32..))]
     pub topics_every: Option<u32>,
 
     /// Folder for the files of --topics-every; it is made if it is not there
-    #[arg(long, value_name = "DIR", requires = "topics_every")]
+    #[arg(long, value_name = "DIR", requires = "topics_every", hide_short_help = true)]
     pub topics_folder: Option<PathBuf>,
 
     /// Also save the topic counts of every document
