@@ -228,10 +228,13 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -s k -l topics -d 'Nu
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l alpha -d 'Prior weight of each topic in each document' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l beta -d 'Prior weight of each word in each topic' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l holdout -d 'Part of the documents that is kept out and predicted' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l left-to-right -d 'At the end, also estimate ln p of whole held-out documents with so many particles' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l parallel -d 'What workers share' -r -f -a "model\t'Word blocks rotate around the workers; counts of words are never stale'
 data\t'Counts of all words are shared, as stale as --staleness allows; for comparison'"
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l blocks-per-worker -d 'Word blocks for each worker; with 2, one travels while the other is worked on' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l top-words -d 'Words that describe a topic, at the end of the run and in topics.txt' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l topics-every -d 'Write the topics\' top words every so many passes, to topics-PASS.txt in --topics-folder' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l topics-folder -d 'Folder for the files of --topics-every; it is made if it is not there' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l shards -d 'Parameter-server shards in each process' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
@@ -262,6 +265,7 @@ jsonl\t'One JSON object a line, with the same names, and reads counted by their 
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint-every -d 'Clocks between two checkpoints' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l optimize-alpha -d 'Fit a weight for each topic instead of keeping --alpha'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l optimize-beta -d 'Fit the weight of words in topics instead of keeping --beta'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l doc-topics -d 'Also save the topic counts of every document'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
@@ -322,8 +326,11 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -l resume -d 'Go on fr
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l model -d 'The model: the folder that a training run wrote with --output' -r -F
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf)' -r
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l format -d 'The data\'s format [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l workers -d 'Threads [default: cores]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf), or topics to name of each document (lda)' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l vocab -d 'File with one word a line, in the order of the data\'s word ids (lda)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l passes -d 'At most so many times a document\'s words are gone through (lda) [default: 50]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r

@@ -35,3 +35,5 @@ mod lda_saved;
 mod lasso;
 // Predictions follow from what a model's folder holds, and other models are refused.
 mod predict;
+// Topics of unseen documents: the same from every format, and what the model does not know is said.
+mod lda_predict;

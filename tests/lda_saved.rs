@@ -1,7 +1,8 @@
 //! LDA from the command line to the saved model: what a run says must follow from what it saves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -105,8 +106,9 @@ fn the_last_record_follows_from_the_saved_counts() {
         "--workers 3 --consistency ssp --staleness 4",
         "--workers 2 --consistency bsp --optimize-alpha",
         "--workers 2 --parallel data --consistency ssp --staleness 5 --optimize-alpha",
-        "--workers 2 --parallel data --clocks-per-pass 3",
+        "--workers 2 --parallel data --clocks-per-pass 3 --optimize-beta",
         "--workers 2 --clocks-per-pass 4 --evaluate-every 7",
+        "--workers 2 --optimize-alpha --optimize-beta --evaluate-every 6",
         "--workers 2 --holdout 0.3 --shards 3",
     ] {
         let home = tempfile::tempdir().unwrap();
@@ -151,6 +153,7 @@ fn a_resumed_run_goes_on_bit_for_bit_under_bsp() {
         "--workers 1",
         "--workers 2 --holdout 0.2",
         "--workers 2 --optimize-alpha",
+        "--workers 2 --optimize-beta",
         "--workers 2 --parallel data --clocks-per-pass 3",
     ] {
         let home = tempfile::tempdir().unwrap();
@@ -177,6 +180,152 @@ fn a_resumed_run_goes_on_bit_for_bit_under_bsp() {
 fn early(folder: &Path) -> String {
     let objective = curve(folder)[10].split(',').nth(1).unwrap().to_owned();
     format!("--target={objective}")
+}
+
+/// `topics.txt` without what is only known at the end.
+fn topics(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let line = |line: &str| line.split(", UMass").next().unwrap().to_owned() + "\n";
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn topics_on_the_way_are_those_that_a_run_would_end_with() {
+    for options in [
+        "--workers 3",
+        "--workers 2 --optimize-beta --evaluate-every 3 --holdout 0.2",
+        "--workers 2 --parallel data",
+        "--workers 2 --clocks-per-pass 4 --blocks-per-worker 3",
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let options = format!("{options} --consistency bsp --top-words 4");
+        let shown = home.path().join("shown/here");
+        // 20 clocks are 20 passes, or 5.
+        let (every, files) = match options.contains("clocks-per-pass") {
+            true => (5, 1),
+            false => (10, 2),
+        };
+        let show = format!("--topics-every {every} --topics-folder {}", shown.display());
+        train(&home.path().join("model"), &format!("{options} {show}"));
+        let last = topics(&shown.join(format!("topics-{}.txt", every * files)));
+        assert_eq!(
+            last,
+            topics(&home.path().join("model/topics.txt")),
+            "{options}"
+        );
+        assert_eq!(fs::read_dir(&shown).unwrap().count(), files, "{options}");
+    }
+}
+
+/// The sample's documents: the words of each, and its tokens.
+fn sample() -> Vec<(BTreeSet<usize>, u64)> {
+    let packed = include_bytes!("../datasets/sample-lda/docword.sample.txt.gz");
+    let mut text = String::new();
+    let mut unpacked = flate2::read::GzDecoder::new(&packed[..]);
+    unpacked.read_to_string(&mut text).unwrap();
+    let mut documents = vec![(BTreeSet::new(), 0); 2000];
+    for line in text.lines().skip(3) {
+        let mut numbers = line
+            .split(' ')
+            .map(|number| number.parse::<usize>().unwrap());
+        let mut number = || numbers.next().unwrap();
+        let (words, tokens) = &mut documents[number() - 1];
+        words.insert(number() - 1);
+        *tokens += number() as u64;
+    }
+    documents
+}
+
+#[test]
+fn what_is_found_out_at_the_end_follows_from_all_ranks_documents() {
+    let home = tempfile::tempdir().unwrap();
+    let hosts = home.path().join("hosts.txt");
+    fs::write(&hosts, "localhost slots=1\nlocalhost slots=1\n").unwrap();
+    let hosts = format!("--hosts {}", hosts.display());
+    for (name, ranks) in [("threads", "--workers 2"), ("ranks", &hosts)] {
+        let folder = home.path().join(name);
+        let options = "--holdout 0.1 --left-to-right 5 --optimize-beta";
+        train(&folder, &format!("{options} {ranks}"));
+        let model = SavedModel::open(&folder).unwrap();
+        let number = |key: &str| model.json(key).unwrap().as_f64().unwrap();
+        let held_out = tensor(&model, "document_held_out")
+            .unwrap()
+            .values::<u8>()
+            .unwrap();
+        let (out, training): (Vec<_>, Vec<_>) = sample()
+            .into_iter()
+            .zip(held_out)
+            .partition(|(_, held_out)| *held_out == 1);
+        let holds = |words: &[usize]| {
+            let holds =
+                |words_of: &BTreeSet<usize>| words.iter().all(|word| words_of.contains(word));
+            training
+                .iter()
+                .filter(|((words_of, _), _)| holds(words_of))
+                .count() as f64
+        };
+        let all = training.len() as f64;
+        let vocabulary = fs::read_to_string(folder.join("vocabulary.txt")).unwrap();
+        let id = |word: &str| vocabulary.lines().position(|line| line == word).unwrap();
+        let text = fs::read_to_string(folder.join("topics.txt")).unwrap();
+        let mut sums = [0.0, 0.0];
+        let saved = ["coherence_umass", "coherence_npmi"]
+            .map(|name| tensor(&model, name).unwrap().values::<f64>().unwrap());
+        for (number, topic) in text.split("topic ").skip(1).enumerate() {
+            let words = topic
+                .lines()
+                .skip(1)
+                .map(|line| id(line.split_whitespace().nth(1).unwrap()));
+            let words: Vec<usize> = words.collect();
+            let (mut umass, mut npmi, mut pairs) = (0.0, 0.0, 0.0);
+            for (later, &word) in words.iter().enumerate() {
+                for &before in &words[..later] {
+                    let (both, p) = (holds(&[word, before]), |n: f64| n / all);
+                    umass += ((both + 1.0) / holds(&[before])).ln();
+                    let ratio = p(both) / (p(holds(&[word])) * p(holds(&[before])));
+                    npmi += if both == 0.0 {
+                        -1.0
+                    } else {
+                        ratio.ln() / -p(both).ln()
+                    };
+                    pairs += 1.0;
+                }
+            }
+            assert!(
+                (umass / pairs - saved[0][number]).abs() < 1e-9,
+                "{name} {number}"
+            );
+            assert!(
+                (npmi / pairs - saved[1][number]).abs() < 1e-9,
+                "{name} {number}"
+            );
+            sums = [sums[0] + umass / pairs, sums[1] + npmi / pairs];
+        }
+        assert!((sums[0] / 7.0 - number("coherence_umass_mean")).abs() < 1e-9);
+        assert!((sums[1] / 7.0 - number("coherence_npmi_mean")).abs() < 1e-9);
+        assert!(tensor(&model, "beta").unwrap().values::<f64>().unwrap() != [0.01]);
+        let tokens: u64 = out.iter().map(|((_, tokens), _)| tokens).sum();
+        assert_eq!(number("left_to_right_tokens"), tokens as f64);
+        // Left to right and by halves, held-out words are about as likely.
+        let by_halves = model.json("record").unwrap()["heldout_perplexity"]
+            .as_f64()
+            .unwrap();
+        let ratio = number("left_to_right_perplexity") / by_halves;
+        assert!((0.7..1.4).contains(&ratio), "{ratio}");
+    }
+}
+
+#[test]
+fn left_to_right_needs_documents_that_are_held_out() {
+    let output = petuum(&["--left-to-right", "5"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("--left-to-right: means nothing without --holdout"),
+        "{said}"
+    );
+    let output = petuum(&["--topics-every", "5"]);
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use petuum::snapshot::{SavedModel, take};
 
-fn run(arguments: &[&str], input: &str) -> Output {
+pub(crate) fn run(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_petuum"));
     let mut child = command
         .args(arguments)
@@ -23,7 +23,7 @@ fn run(arguments: &[&str], input: &str) -> Output {
 }
 
 /// The lines on stdout of a run that succeeds in silence.
-fn predicted(arguments: &[&str], input: &str) -> Vec<String> {
+pub(crate) fn predicted(arguments: &[&str], input: &str) -> Vec<String> {
     let output = run(arguments, input);
     assert_eq!(
         (
@@ -37,7 +37,7 @@ fn predicted(arguments: &[&str], input: &str) -> Vec<String> {
 }
 
 /// Trains on the built-in sample; the model's folder.
-fn train(home: &Path, program: &str) -> String {
+pub(crate) fn train(home: &Path, program: &str) -> String {
     let folder = home.join(program).to_str().unwrap().to_owned();
     let output = run(
         &[
@@ -188,11 +188,15 @@ fn what_cannot_predict_is_refused() {
         assert!(out.is_empty() || out == "user,item,rating\n", "{out}");
     };
     refused(&[], "", 2, "--model <DIR> is missing");
+    let description = Path::new(&lda).join("model.json");
+    let text = fs::read_to_string(&description).unwrap();
+    let other = text.replace("\"program\": \"lda\"", "\"program\": \"other\"");
+    fs::write(&description, other).unwrap();
     refused(
         &["--model", &lda],
         "",
         2,
-        "holds a model of lda, which cannot predict",
+        "holds a model of other, which cannot predict",
     );
     refused(&["--model", "/nowhere"], "", 66, "no such model folder");
     refused(

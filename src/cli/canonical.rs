@@ -22,7 +22,7 @@ const OF_ONE_RANK: [&str; 9] = [
 
 /// Options that may differ between a run and the one that goes on from its checkpoint, besides
 /// those of one rank: when to stop and what to write.
-const OF_ONE_START: [&str; 13] = [
+const OF_ONE_START: [&str; 16] = [
     "--bandwidth",
     "--priority",
     "--shards",
@@ -35,7 +35,10 @@ const OF_ONE_START: [&str; 13] = [
     "--checkpoint-every",
     "--resume",
     "--doc-topics",
+    "--left-to-right",
     "--top-words",
+    "--topics-every",
+    "--topics-folder",
 ];
 
 /// All options of `command` that have a value, given or by default, in the order of the help.

@@ -84,13 +84,16 @@ fn predict() -> Command {
         .long_about(format!(
             "{summary}.\n\nWhat the data is depends on the program that made the model. A model of mf \
              reads lines with a user and an item and predicts ratings; with --top it recommends items \
-             to the users that are named, or to all. Models of examples read them in every format \
+             to the users that are named, or to all. A model of lda reads documents in every format that \
+             training takes and finds the proportions of their topics, or with --top the main ones; \
+             words that the model does not know are left out. Models of examples read them in every format \
              that training takes; their targets may be there or not. Without DATA it reads standard \
              input. Lines come in the order of the data, below a header."
         ))
         .after_long_help(
             "Examples:\n  petuum predict --model model pairs.csv\n  petuum predict --model model --top \
-             10 > best.csv\n  echo 196,242 | petuum predict --model model\n\n\
+             10 > best.csv\n  echo 196,242 | petuum predict --model model\n  \
+             petuum predict --model kos --top 3 posts.txt\n\n\
              The exit status is described in petuum(1) and `petuum --help`.",
         )
 }

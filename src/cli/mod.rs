@@ -81,7 +81,9 @@ fn is_quiet(matches: &ArgMatches) -> bool {
 fn dispatch(matches: &ArgMatches, mut stdout: Box<dyn Write + Send>, notes: &Notes) -> Result<()> {
     match matches.subcommand() {
         Some(("convert", below)) => convert::run(parsed::<Convert>(below)?, notes),
-        Some(("predict", below)) => predict::run(&parsed::<PredictFlags>(below)?, &mut stdout),
+        Some(("predict", below)) => {
+            predict::run(&parsed::<PredictFlags>(below)?, &mut stdout, notes)
+        }
         Some(("generate", below)) => generate(below, notes),
         Some(("completions", below)) => match below.get_one::<Shell>("shell") {
             Some(shell) => manual::show(&mut stdout, &manual::completions(command(), *shell)),

@@ -219,7 +219,7 @@ impl Corpus {
 
 impl Check {
     /// Compares the header with what all ranks saw.
-    fn require(&self, seen: u64) -> Result<()> {
+    pub(super) fn require(&self, seen: u64) -> Result<()> {
         if seen == self.stated {
             return Ok(());
         }

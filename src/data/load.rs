@@ -56,23 +56,8 @@ impl Default for CorpusOptions {
 /// Status 65 with `file:line:column` for data that is not as its format says, 66 for what is not
 /// there, 2 for options that do not fit the format.
 pub fn load_corpus(paths: &[PathBuf], options: &CorpusOptions, share: Share) -> Result<Corpus> {
-    let named = [&options.vocabulary, &options.stop_words];
-    let aside: Vec<&Path> = named.into_iter().flatten().map(PathBuf::as_path).collect();
-    let files = find(paths, &aside)?;
-    let pipes = files.iter().filter(|file| *file == Path::new("-")).count();
-    if pipes > 1 || (pipes == 1 && share.of > 1) {
-        let message = "-: standard input can be read once and by one rank, name files";
-        return Err(Error::Usage(message.to_string()));
-    }
-    let opened = files
-        .iter()
-        .map(|file| Source::at(file, options.piece_bytes));
-    let sources = opened.collect::<Result<Vec<Source>>>()?;
-    let given = options.vocabulary.as_deref();
-    let given = given
-        .map(|path| Names::read(path, options.piece_bytes))
-        .transpose()?;
-    Loader::new(sources, options, share)?.load(given)
+    let (loader, given) = Loader::open(paths, options, share)?;
+    loader.load(given)
 }
 
 /// Reads a rank's share of a docword file that is part of the program; `name` is what it is called
@@ -102,8 +87,8 @@ pub fn load_corpus_bytes(
 }
 
 /// A vocabulary and where it was read.
-struct Names {
-    vocabulary: Vocabulary,
+pub(super) struct Names {
+    pub(super) vocabulary: Vocabulary,
     path: PathBuf,
     file: Option<SourceFile>,
 }
@@ -120,9 +105,9 @@ impl Names {
 }
 
 /// One run over some sources of one format.
-struct Loader<'a> {
-    sources: Vec<Source>,
-    format: Format,
+pub(super) struct Loader<'a> {
+    pub(super) sources: Vec<Source>,
+    pub(super) format: Format,
     evidence: Evidence,
     options: &'a CorpusOptions,
     share: Share,
@@ -131,6 +116,31 @@ struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
+    /// Finds and opens what the user named, and the vocabulary if one is given.
+    pub(super) fn open(
+        paths: &[PathBuf],
+        options: &'a CorpusOptions,
+        share: Share,
+    ) -> Result<(Loader<'a>, Option<Names>)> {
+        let named = [&options.vocabulary, &options.stop_words];
+        let aside: Vec<&Path> = named.into_iter().flatten().map(PathBuf::as_path).collect();
+        let files = find(paths, &aside)?;
+        let pipes = files.iter().filter(|file| *file == Path::new("-")).count();
+        if pipes > 1 || (pipes == 1 && share.of > 1) {
+            let message = "-: standard input can be read once and by one rank, name files";
+            return Err(Error::Usage(message.to_string()));
+        }
+        let opened = files
+            .iter()
+            .map(|file| Source::at(file, options.piece_bytes));
+        let sources = opened.collect::<Result<Vec<Source>>>()?;
+        let given = options.vocabulary.as_deref();
+        let given = given
+            .map(|path| Names::read(path, options.piece_bytes))
+            .transpose()?;
+        Ok((Loader::new(sources, options, share)?, given))
+    }
+
     /// Settles the format of `sources`.
     fn new(
         mut sources: Vec<Source>,
@@ -207,7 +217,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Adds to an error of a guessed format how to say otherwise.
-    fn explain(&self, error: Error) -> Error {
+    pub(super) fn explain(&self, error: Error) -> Error {
         let from = match self.evidence {
             Evidence::Given => return error,
             Evidence::Name => "name",
@@ -230,7 +240,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn effort(&self) -> Effort {
+    pub(super) fn effort(&self) -> Effort {
         Effort {
             threads: self.options.threads.max(1),
             piece_bytes: self.options.piece_bytes.max(1),
@@ -258,7 +268,7 @@ impl<'a> Loader<'a> {
     }
 
     /// The vocabulary given, else the one that lies beside each of the files, which must agree.
-    fn names(&self, given: Option<Names>) -> Result<Option<Names>> {
+    pub(super) fn names(&self, given: Option<Names>) -> Result<Option<Names>> {
         let mut found: Option<Names> = given;
         if found.is_some() {
             return Ok(found);
@@ -445,7 +455,7 @@ fn corpus(rows: Rows, words: usize, checks: Vec<Check>, names: Option<Names>) ->
 const PIPE_BYTES: u64 = 1 << 28;
 
 /// The header of a docword file.
-fn read_header(source: &mut Source) -> Result<Header> {
+pub(super) fn read_header(source: &mut Source) -> Result<Header> {
     // Lines of numbers pack less than a hundredfold. Of a pipe nothing is known.
     let expansion = if source.is_compressed() { 100 } else { 1 };
     let disk_bytes = source.disk_bytes().unwrap_or(PIPE_BYTES);

@@ -17,6 +17,7 @@
 //! | `rows`, `corpus`, `vocabulary` | documents in memory |
 //! | `cache`, `cache_write`, `fingerprint` | the cache that later runs map |
 //! | `load` | from the user's paths to a corpus |
+//! | `batches` | documents in the words of a model, not all at once |
 //! | `ids`, `triples`, `ratings` | names of users and items; a line `user item rating`; who rated what |
 //! | `id_lines` | whose ratings are to be predicted |
 //! | `examples` | features and targets |
@@ -46,6 +47,7 @@ mod corpus;
 mod cache;
 mod cache_write;
 mod load;
+mod batches;
 mod ids;
 mod triples;
 mod ratings;
@@ -53,6 +55,7 @@ mod id_lines;
 mod examples;
 mod design;
 
+pub use batches::{Batch, BatchSink, KnownWords, WordsRead, read_batches};
 pub use cache_write::write_cache;
 pub use corpus::{Corpus, Tally, Totals};
 pub use design::{

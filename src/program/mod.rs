@@ -59,8 +59,9 @@ pub struct Recipe {
     pub predict: Option<Predict>,
 }
 
-/// Predicts with a model on so many threads and writes csv.
-pub type Predict = fn(&SavedModel, &PredictFlags, usize, &mut (dyn Write + Send)) -> Result<()>;
+/// Predicts with a model on so many threads and writes csv; the rest it has to say goes to the notes.
+pub type Predict =
+    fn(&SavedModel, &PredictFlags, usize, &mut (dyn Write + Send), &Notes) -> Result<()>;
 
 /// A generator as the command line sees it.
 pub struct Generate {
@@ -111,7 +112,7 @@ macro_rules! ability {
     };
 }
 
-programs! { dml: generate, dnn: generate, lasso: generate predict, lda: generate, mf: generate predict }
+programs! { dml: generate, dnn: generate, lasso: generate predict, lda: generate predict, mf: generate predict }
 
 fn parsed<T: clap::FromArgMatches>(matches: &ArgMatches) -> Result<T> {
     // The flags were added by the same type, so this fails only if its definition contradicts

@@ -1,11 +1,13 @@
 //! The flags of `petuum predict`, and what recipes that predict share.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::Args;
 
-use super::examples::ExamplesFlags;
+use super::examples::{ColumnsFlags, ExamplesFlags};
 use super::flag::whole;
 use crate::data::{Examples, ExamplesOptions, load_examples};
 use crate::error::{Error, Result};
@@ -18,7 +20,23 @@ pub struct PredictFlags {
     #[arg(long, value_name = "DIR", required = true)]
     pub model: PathBuf,
 
-    /// How many items to recommend to each user (mf)
+    /// What to predict for: files, folders (their files in name order), or - [default: standard input]
+    ///
+    /// Files that end in .gz or .zst are read as they are.
+    pub data: Vec<PathBuf>,
+
+    /// The data's format [default: guessed]
+    ///
+    /// Of documents docword, lda-c, libsvm, text or cache; of examples libsvm, csv, matrix-market, npy
+    /// or idx.
+    #[arg(long)]
+    pub format: Option<String>,
+
+    /// Threads [default: cores]
+    #[arg(long, value_name = "N", value_parser = whole(1..=1024u32))]
+    pub workers: Option<u32>,
+
+    /// How many items to recommend to each user (mf), or topics to name of each document (lda)
     #[arg(long, value_name = "N", value_parser = whole(1..=1_000_000u32))]
     pub top: Option<u32>,
 
@@ -26,18 +44,41 @@ pub struct PredictFlags {
     #[arg(long)]
     pub probabilities: bool,
 
-    /// What to predict for, as the recipe wants it.
+    /// File with one word a line, in the order of the data's word ids (lda)
+    ///
+    /// Without it, the file beside the data with the usual name is taken (vocab.X.txt for
+    /// docword.X.txt, X.vocab for X). If there is neither, ids mean the words of the model.
+    #[arg(long, value_name = "FILE")]
+    pub vocab: Option<PathBuf>,
+
+    /// At most so many times a document's words are gone through (lda) [default: 50]
+    #[arg(long, value_name = "N", value_parser = whole(1..=1_000_000u32))]
+    pub passes: Option<u32>,
+
+    /// What is what in examples.
     #[command(flatten)]
-    pub examples: ExamplesFlags,
+    pub columns: ColumnsFlags,
 }
 
 impl PredictFlags {
     /// What to read: DATA, else standard input.
     pub fn data(&self) -> Vec<PathBuf> {
-        match self.examples.data.is_empty() {
+        match self.data.is_empty() {
             true => vec![PathBuf::from("-")],
-            false => self.examples.data.clone(),
+            false => self.data.clone(),
         }
+    }
+
+    /// `--format` as one of the formats of what the recipe reads.
+    ///
+    /// # Errors
+    /// Status 2 if it is none of them.
+    pub fn format<F: FromStr<Err: Display>>(&self) -> Result<Option<F>> {
+        let parse = |name: &String| {
+            name.parse()
+                .map_err(|why| Error::Usage(format!("--format: {why}")))
+        };
+        self.format.as_ref().map(parse).transpose()
     }
 
     /// Refuses the flags of other recipes; `own` are the program's.
@@ -48,7 +89,9 @@ impl PredictFlags {
         let given = [
             ("--top", self.top.is_some()),
             ("--probabilities", self.probabilities),
-            ("--format", self.examples.format.is_some()),
+            ("--format", self.format.is_some()),
+            ("--vocab", self.vocab.is_some()),
+            ("--passes", self.passes.is_some()),
         ];
         let other = given
             .into_iter()
@@ -73,12 +116,17 @@ impl PredictFlags {
         width: usize,
         first_index: u32,
     ) -> Result<Examples> {
+        let examples = ExamplesFlags {
+            data: self.data(),
+            format: self.format()?,
+            columns: self.columns.clone(),
+        };
         let options = ExamplesOptions {
             width: Some(width),
             first_index: Some(first_index),
-            ..self.examples.options(threads)
+            ..examples.options(threads)
         };
-        load_examples(&self.data(), &options)
+        load_examples(&examples.data, &options)
     }
 }
 
@@ -135,6 +183,18 @@ impl<'a> Predictions<'a> {
         };
         predictions.line(format_args!("{columns}"))?;
         Ok(predictions)
+    }
+
+    /// Writes whole lines, each with its end.
+    ///
+    /// # Errors
+    /// Status 74 if they cannot be written.
+    pub fn lines(&mut self, text: &[u8]) -> Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = self.out.write_all(text);
+        self.check(written)
     }
 
     /// Writes a line.

@@ -6,6 +6,7 @@ use super::problem::probability;
 use crate::data::Features;
 use crate::error::{Error, Result};
 use crate::program::predict::{PredictFlags, Predictions, quoted};
+use crate::report::Notes;
 use crate::snapshot::{SavedModel, take};
 
 /// Writes a line for each example: `prediction`, or `class`, or with `--probabilities` the
@@ -18,6 +19,7 @@ pub fn run(
     flags: &PredictFlags,
     threads: usize,
     out: &mut (dyn Write + Send),
+    _notes: &Notes,
 ) -> Result<()> {
     flags.refuse_others("lasso", &["--format", "--probabilities"])?;
     let linear = Linear::load(model)?;

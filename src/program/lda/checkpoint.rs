@@ -1,6 +1,6 @@
 //! What a run goes on from: topics and documents from the checkpoint, blocks by counting.
 //!
-//! A checkpoint holds each token's topic, each document's entries in their order, and α. The counts
+//! A checkpoint holds each token's topic, each document's entries in their order, and the priors. The counts
 //! n_wk and n_k are functions of the topics: all ranks count them again together, one block at a
 //! time. A block then waits with the worker that uses it first. Shared tables begin at 0 again, so
 //! workers keep what was in them and add it to what they read. Integers add up to the same in any
@@ -19,7 +19,10 @@ use crate::wire::message::Portable;
 /// A worker's state.
 pub(super) fn write(part: &Part) -> Vec<Tensor> {
     let alpha = part.sampler.alpha();
-    let mut tensors = vec![Tensor::new("alpha", &[alpha.len()], alpha)];
+    let mut tensors = vec![
+        Tensor::new("alpha", &[alpha.len()], alpha),
+        Tensor::new("beta", &[1], &[part.sampler.beta()]),
+    ];
     tensors.extend(write_tokens("", &part.documents, &part.tokens));
     if let Some(held_out) = &part.held_out {
         tensors.extend(write_tokens(
@@ -47,7 +50,8 @@ fn write_tokens(prefix: &str, documents: &Documents, tokens: &Tokens) -> [Tensor
 /// Puts a freshly loaded part back to what [`write`] saw.
 pub(super) fn read(part: &mut Part, mut tensors: Vec<Tensor>) -> Result<()> {
     let alpha = take(&mut tensors, "alpha")?.values::<f64>()?;
-    part.set_alpha(&alpha)?;
+    let beta = take(&mut tensors, "beta")?.values::<f64>()?;
+    part.set_priors(&alpha, beta.first().copied().unwrap_or(0.0))?;
     let topics = alpha.len() as u32;
     read_tokens(
         "",

@@ -18,9 +18,10 @@
 use crate::error::Result;
 use crate::math::rng::Rng;
 use crate::math::special::Sum;
+use crate::math::varint;
 
 use super::block::Block;
-use super::documents::Documents;
+use super::documents::{Documents, Handle};
 use crate::scheduler::partition::Partition;
 use super::sampler::Sampler;
 use super::tokens::{Tokens, Topics};
@@ -138,6 +139,24 @@ impl HeldOut {
             std::mem::take(&mut self.log).value(),
             std::mem::take(&mut self.scored),
         )
+    }
+
+    /// All documents, each as the number of its tokens and their words.
+    pub(super) fn encode_texts(&self, partition: &Partition, out: &mut Vec<u8>) {
+        let mut tokens: Vec<(Handle, u32)> = Vec::new();
+        for half in [&self.known, &self.asked] {
+            for &position in half.positions() {
+                let word = partition.variable(position);
+                let documents = &half.documents[half.find(position)];
+                tokens.extend(documents.iter().map(|&document| (document, word)));
+            }
+        }
+        tokens.sort_unstable();
+        for document in tokens.chunk_by(|one, other| one.0 == other.0) {
+            varint::push(out, document.len() as u64);
+            let words = document.iter().map(|(_, word)| u64::from(*word));
+            words.for_each(|word| varint::push(out, word));
+        }
     }
 
     fn has(&self, position: u32) -> bool {

@@ -19,11 +19,7 @@ pub(super) fn joint(all: &Statistics, beta: f64, beta_sum: f64) -> f64 {
     for total in all.totals() {
         sum.add(-ln_rising(beta_sum, total));
     }
-    let mut words = Histogram::default();
-    all.blocks
-        .iter()
-        .for_each(|block| words.merge(&block.counts));
-    add(&mut sum, &words, beta, 1.0);
+    add(&mut sum, &all.word_counts(), beta, 1.0);
     add(&mut sum, &all.lengths, all.alpha.iter().sum(), -1.0);
     for (topic, &alpha) in all.topics.iter().zip(&all.alpha) {
         add(&mut sum, topic, alpha, 1.0);

@@ -1,5 +1,6 @@
 //! From the user's documents to each worker's part.
 
+use std::fs;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -27,6 +28,9 @@ static SAMPLE_VOCAB: &[u8] = include_bytes!("../../../datasets/sample-lda/vocab.
 
 /// Reads this rank's share and deals it out to its workers.
 pub(super) fn load(options: &Options, host: &Host) -> Result<(Setup, Vec<Part>)> {
+    if let (0, Some(folder)) = (host.rank(), &options.topics_folder) {
+        fs::create_dir_all(folder).map_err(|why| Error::cannot_create(folder, why))?;
+    }
     let mut corpus = read(options, host)?;
     let is_sample = options.documents.data.is_empty();
     let topics = options

@@ -30,22 +30,29 @@
 //! | `part.rs` | what one worker holds, and what it does when a word comes by |
 //! | `load.rs` | from a corpus to parts |
 //! | `statistics.rs`, `likelihood.rs` | counts of counts, and the objective |
-//! | `alpha.rs` | `--optimize-alpha` |
+//! | `priors.rs` | `--optimize-alpha`, `--optimize-beta` |
 //! | `heldout.rs` | `--holdout` |
+//! | `evaluate.rs`, `coherence.rs`, `left_to_right.rs` | what is found out once, at the end |
 //! | `checkpoint.rs` | what a run goes on from |
 //! | `save.rs`, `topics.rs` | the model, and its topics for people |
+//! | `predict.rs`, `infer.rs` | `petuum predict`: the topics of unseen documents |
 //! | `generate.rs`, `themes.rs` | documents with planted topics, and the words of the built-in sample |
 
-mod alpha;
 mod block;
 mod checkpoint;
+mod coherence;
 mod documents;
+mod evaluate;
 pub mod generate;
 mod heldout;
+mod infer;
+mod left_to_right;
 mod likelihood;
 mod load;
 mod options;
 mod part;
+pub mod predict;
+mod priors;
 mod sampler;
 mod save;
 mod statistics;
@@ -70,6 +77,7 @@ use super::About;
 use block::Block;
 pub use options::{Options, Parallel};
 use part::Part;
+use priors::Priors;
 use crate::scheduler::partition::Partition;
 use statistics::Statistics;
 
@@ -93,8 +101,8 @@ const TOTALS: TableId = 0;
 const WORDS: TableId = 1;
 /// How often a pass reads the totals afresh under `--parallel data`.
 const DATA_TURNS: u64 = 16;
-/// α is optimised every so many passes.
-const ALPHA_EVERY: u64 = 10;
+/// The priors are optimised every so many passes.
+const PRIORS_EVERY: u64 = 10;
 
 /// The recipe, from flags that were checked.
 pub fn new(options: Options) -> Result<impl Program> {
@@ -135,7 +143,7 @@ impl Program for Lda {
     type Part = Part;
     type Task = Task;
     type Partial = Statistics;
-    type Update = alpha::Alpha;
+    type Update = Priors;
 
     fn columns(&self) -> Vec<&'static str> {
         vec!["loglik_per_token", "heldout_perplexity"]
@@ -198,6 +206,7 @@ impl Program for Lda {
         let mut statistics = part.statistics();
         if worker.id() == 0 {
             statistics.alpha = part.sampler.alpha().to_vec();
+            statistics.beta = part.sampler.beta();
         }
         if self.options.parallel == Parallel::Data {
             statistics.words = Some(part.own_counts(self.setup.partition.block(0)));
@@ -207,8 +216,8 @@ impl Program for Lda {
 
     fn objective(&self, partials: &[Statistics]) -> Result<Objective> {
         let all = Statistics::fold(partials);
-        let beta_sum = self.options.beta * self.setup.partition.variables() as f64;
-        let value = likelihood::joint(&all, self.options.beta, beta_sum);
+        let beta_sum = all.beta * self.setup.partition.variables() as f64;
+        let value = likelihood::joint(&all, all.beta, beta_sum);
         let tokens = all.lengths.total();
         let per_token = (tokens > 0).then(|| value / tokens as f64);
         Ok(Objective {
@@ -218,18 +227,33 @@ impl Program for Lda {
     }
 
     fn pulls(&self, clock: Clock) -> bool {
-        let passes = (clock as u64 + 1) as f64 / self.setup.clocks_per_pass as f64;
-        self.options.optimize_alpha && passes > 0.0 && passes % ALPHA_EVERY as f64 == 0.0
+        self.optimizes(clock) || self.shows(clock)
     }
 
-    fn pull(&self, clock: Clock, partials: &[Statistics]) -> Result<Option<alpha::Alpha>> {
-        let optimize = || alpha::Alpha(alpha::optimize(&Statistics::fold(partials)));
-        Ok(self.pulls(clock).then(optimize))
+    fn pull(&self, clock: Clock, partials: &[Statistics]) -> Result<Option<Priors>> {
+        if self.shows(clock) {
+            self.show(clock, partials)?;
+        }
+        if !self.optimizes(clock) {
+            return Ok(None);
+        }
+        let all = Statistics::fold(partials);
+        let words = self.setup.partition.variables();
+        let beta = match self.options.optimize_beta {
+            true => priors::optimize_beta(&all, words),
+            false => all.beta,
+        };
+        let alpha = match self.options.optimize_alpha {
+            true => priors::optimize_alpha(&all),
+            false => all.alpha,
+        };
+        Ok(Some(Priors { alpha, beta }))
     }
 
-    fn commit(&self, part: &mut Part, update: &alpha::Alpha) {
-        if update.0.len() == part.sampler.alpha().len() {
-            part.sampler.set_alpha(&update.0);
+    fn commit(&self, part: &mut Part, update: &Priors) {
+        if update.alpha.len() == part.sampler.alpha().len() {
+            part.sampler.set_alpha(&update.alpha);
+            part.sampler.set_beta(update.beta);
         }
     }
 
@@ -268,6 +292,10 @@ impl Program for Lda {
 
 impl Lda {
     fn new(options: Options) -> Result<Lda> {
+        if options.left_to_right.is_some() && options.holdout == 0.0 {
+            let message = "--left-to-right: means nothing without --holdout";
+            return Err(Error::Usage(message.into()));
+        }
         let setup = Setup {
             topics: options.topics.unwrap_or(1),
             partition: Partition::balanced(&[], 1),
@@ -291,6 +319,51 @@ impl Lda {
         let (pass, part) = (clock / clocks, clock % clocks);
         let at = |part| pass * turns + turns * part / clocks;
         at(part)..at(part + 1)
+    }
+
+    /// The pass that `clock` ends, if it ends one, from 1.
+    fn pass_ended(&self, clock: Clock) -> Option<u64> {
+        let clocks = clock as u64 + 1;
+        let per_pass = self.setup.clocks_per_pass;
+        clocks.is_multiple_of(per_pass).then_some(clocks / per_pass)
+    }
+
+    /// True if the priors are optimised after `clock`.
+    fn optimizes(&self, clock: Clock) -> bool {
+        let wanted = self.options.optimize_alpha || self.options.optimize_beta;
+        wanted && self.pass_ended(clock).is_some_and(|pass| pass.is_multiple_of(PRIORS_EVERY))
+    }
+
+    /// True if topics are written after `clock`.
+    fn shows(&self, clock: Clock) -> bool {
+        self.pass_ended(clock).is_some() && self.shows_after(clock)
+    }
+
+    /// True if topics are written after the pass that `clock` is in.
+    fn shows_after(&self, clock: Clock) -> bool {
+        let pass = clock as u64 / self.setup.clocks_per_pass + 1;
+        let every = self.options.topics_every;
+        every.is_some_and(|every| pass.is_multiple_of(u64::from(every)))
+    }
+
+    /// Writes the topics as they are after `clock`.
+    fn show(&self, clock: Clock, partials: &[Statistics]) -> Result<()> {
+        let (Some(pass), Some(folder)) = (self.pass_ended(clock), &self.options.topics_folder) else {
+            return Ok(());
+        };
+        let all = Statistics::fold(partials);
+        let mut best = topics::Best::new(all.topics.len(), self.options.top_words as usize);
+        let tops = all.blocks.iter().flat_map(|block| &block.top);
+        tops.for_each(|&[topic, word, count]| best.meet(topic, word, count));
+        let shares: Vec<_> = partials.iter().filter_map(|part| part.words.as_ref()).collect();
+        if !shares.is_empty() {
+            let shares: Vec<_> = shares.into_iter().map(Block::rows).collect();
+            let whole = checkpoint::sum(&shares, self.setup.topics);
+            best.meet_block(&whole, self.setup.partition.block(0), &self.setup.partition);
+        }
+        let described = best.describe(&all.totals(), all.beta, self.setup.partition.variables());
+        let path = folder.join(format!("topics-{pass}.txt"));
+        topics::write_file(&path, &described, &all.alpha, self.setup.vocabulary.as_ref())
     }
 
     /// The turns that `worker` would take next after `clocks` clocks, one for each block that no
@@ -339,12 +412,18 @@ impl Lda {
         );
         tell_totals(part, worker);
         // Where a clock is too short for all blocks, the latest counts of each are kept for later.
-        let notes = worker.evaluating() || task.end - task.first < self.setup.stride;
+        let due = worker.evaluating() || self.pulls(worker.at());
+        let notes = due || task.end - task.first < self.setup.stride;
+        let top = match self.shows_after(worker.at()) {
+            true => self.options.top_words as usize,
+            false => 0,
+        };
         let is_last = task.turn + self.setup.stride >= task.end;
         if part.held_out.is_some() || (notes && is_last) {
             worker.off_clock(|worker| {
                 if notes && is_last {
                     part.note_block(turn.block, turn.turn, &block);
+                    part.note_top(partition, turn.block, &block, top);
                 }
                 let rng = &mut worker.rng(2 * task.turn + 1);
                 let scores = notes && self.after_first_pass(task);

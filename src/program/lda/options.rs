@@ -1,5 +1,7 @@
 //! The flags of `petuum lda`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use super::documents::TOPICS_MAX;
@@ -44,12 +46,25 @@ pub struct Options {
     #[arg(long)]
     pub optimize_alpha: bool,
 
+    /// Fit the weight of words in topics instead of keeping --beta
+    ///
+    /// Every 10 passes, by Minka's fixed point on the word counts of all topics; one weight for all.
+    #[arg(long)]
+    pub optimize_beta: bool,
+
     /// Part of the documents that is kept out and predicted
     ///
     /// Document completion: of each such document, every second token tells its topics and the
     /// others are predicted; heldout_perplexity is exp(-mean ln p) of those, lower is better.
     #[arg(long, value_name = "PART", default_value_t = 0.0, value_parser = real(0.0..1.0))]
     pub holdout: f64,
+
+    /// At the end, also estimate ln p of whole held-out documents with so many particles
+    ///
+    /// Left to right: each token is predicted from those before it. Says a perplexity that depends on no
+    /// halves, and saves it in model.json; its time grows with the square of the documents' lengths.
+    #[arg(long, value_name = "PARTICLES", hide_short_help = true, value_parser = whole(1..=1_000_000u32))]
+    pub left_to_right: Option<u32>,
 
     /// What workers share
     #[arg(long, value_enum, default_value_t = Parallel::Model)]
@@ -62,6 +77,14 @@ pub struct Options {
     /// Words that describe a topic, at the end of the run and in topics.txt
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole(1..=10_000u32))]
     pub top_words: u32,
+
+    /// Write the topics' top words every so many passes, to topics-PASS.txt in --topics-folder
+    #[arg(long, value_name = "N", requires = "topics_folder", hide_short_help = true, value_parser = whole(1u32..))]
+    pub topics_every: Option<u32>,
+
+    /// Folder for the files of --topics-every; it is made if it is not there
+    #[arg(long, value_name = "DIR", requires = "topics_every", hide_short_help = true)]
+    pub topics_folder: Option<PathBuf>,
 
     /// Also save the topic counts of every document
     #[arg(long)]

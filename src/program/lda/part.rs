@@ -12,6 +12,7 @@ use crate::scheduler::partition::Partition;
 use super::sampler::Sampler;
 use super::statistics::{BlockStatistics, Statistics};
 use super::tokens::{Tokens, Topics};
+use super::topics::Best;
 
 /// A token's first draw takes β so many times larger. Words come one after the other, so at first a
 /// small β binds all tokens of a word to one topic, which a hundred passes do not quite undo; a large
@@ -29,6 +30,8 @@ pub(super) struct Part {
     pub(super) sampler: Sampler,
     /// α as it was at the objective computed last: later clocks may have brought another.
     pub(super) evaluated_alpha: Vec<f64>,
+    /// β likewise; None before the first.
+    pub(super) evaluated_beta: Option<f64>,
     /// Which of this worker's documents, counted from its first, are held out.
     pub(super) held_out_documents: Vec<bool>,
     /// What the blocks that this worker was last seen to use last were like.
@@ -90,6 +93,7 @@ impl Part {
             positions,
             totals: vec![],
             evaluated_alpha: vec![],
+            evaluated_beta: None,
             restored_totals: vec![],
             restored_words: vec![],
             documents,
@@ -290,14 +294,37 @@ impl Part {
         }
     }
 
-    /// Takes another α over, of as many topics.
-    pub(super) fn set_alpha(&mut self, alpha: &[f64]) -> Result<()> {
-        let is_alpha = |alpha: &f64| alpha.is_finite() && *alpha > 0.0;
-        if alpha.len() != self.sampler.alpha().len() || !alpha.iter().all(is_alpha) {
+    /// β likewise.
+    pub(super) fn final_beta(&self) -> f64 {
+        self.evaluated_beta.unwrap_or(self.sampler.beta())
+    }
+
+    /// Takes other priors over, of as many topics.
+    pub(super) fn set_priors(&mut self, alpha: &[f64], beta: f64) -> Result<()> {
+        let is_prior = |value: &f64| value.is_finite() && *value > 0.0;
+        let fits = alpha.len() == self.sampler.alpha().len();
+        if !fits || !alpha.iter().all(is_prior) || !is_prior(&beta) {
             return Err(Error::Other("the checkpoint is of other topics".into()));
         }
         self.sampler.set_alpha(alpha);
+        self.sampler.set_beta(beta);
         Ok(())
+    }
+
+    /// Notes the `top` most frequent words of each topic in a block that was noted, if any are wanted.
+    pub(super) fn note_top(
+        &mut self,
+        partition: &Partition,
+        number: u32,
+        block: &Block,
+        top: usize,
+    ) {
+        let known = self.block_statistics.iter_mut();
+        if let Some(known) = known.filter(|_| top > 0).find(|known| known.block == number) {
+            let mut best = Best::new(block.topics() as usize, top);
+            best.meet_block(block, partition.block(number), partition);
+            known.top = best.into_entries();
+        }
     }
 
     /// Notes what a block is like after `turn`, for the objective.
@@ -316,6 +343,7 @@ impl Part {
     /// This worker's share of what is folded after a clock.
     pub(super) fn statistics(&mut self) -> Statistics {
         self.evaluated_alpha = self.sampler.alpha().to_vec();
+        self.evaluated_beta = Some(self.sampler.beta());
         let mut statistics = Statistics::of(&self.documents, self.sampler.alpha().len());
         statistics.blocks = self.block_statistics.clone();
         if let Some(held_out) = &mut self.held_out {

@@ -11,6 +11,7 @@
 //! | `alpha`, `beta` | f64, K and 1 | the priors |
 //! | `document_lengths` | u32, D | tokens of each document that are counted |
 //! | `document_held_out` | u8, D | 1 for a held-out document, with `--holdout` |
+//! | `coherence_umass`, `coherence_npmi` | f64, K | see `coherence.rs`; NaN for a topic of one word |
 //! | `document_offsets`, `document_topics`, `document_counts` | u64, u32, u32 | n_dk likewise, with `--doc-topics` |
 //!
 //! φ_wk = (n_wk + β) / (n_k + Vβ), θ_dk = (n_dk + α_k) / (n_d + Σα). A held-out document counts its
@@ -24,9 +25,12 @@ use bytes::Bytes;
 
 use super::block::{Block, Rows};
 use super::checkpoint::sum;
+use super::coherence;
+use super::evaluate::{self, Fit};
 use super::options::Options;
 use super::part::Part;
-use super::{Lda, Setup, topics};
+use super::topics::{self, Description};
+use super::{Lda, Setup};
 use crate::engine::Host;
 use crate::error::{Error, Result};
 use crate::math::varint;
@@ -114,29 +118,33 @@ pub(super) fn save(
 ) -> Result<()> {
     let blocks = host.gather(encode_blocks(parts))?;
     let documents = host.gather(encode_documents(parts, lda.options.doc_topics))?;
-    let (Some(blocks), Some(documents)) = (blocks, documents) else {
+    let counts = blocks.map(|blocks| Counts::of(&lda.setup, decode_blocks(&blocks)?));
+    let counts = counts.transpose()?;
+    // The ones of the last record, which is to follow from these counts.
+    let alpha = parts.first().map_or(&[][..], Part::final_alpha);
+    let beta = parts.first().map_or(lda.options.beta, Part::final_beta);
+    let top = (lda.options.top_words as usize).max(coherence::WORDS);
+    let described = counts.as_ref().map(|counts| topics::describe(counts, beta, top));
+    let phi = counts.as_ref().map(|counts| evaluate::Phi::new(counts, alpha, beta));
+    let fit = evaluate::left_to_right(lda, host, parts, phi.as_ref())?;
+    let wanted = described.as_deref().filter(|_| model.is_some());
+    let coherence = evaluate::coherence(&lda.setup, host, parts, wanted)?;
+    let (Some(counts), Some(mut described), Some(documents)) = (counts, described, documents)
+    else {
         return Ok(());
     };
-    let counts = Counts::of(&lda.setup, decode_blocks(&blocks)?)?;
-    let top = lda.options.top_words as usize;
-    let described = topics::describe(&counts, lda.options.beta, top);
-    let vocabulary = lda.setup.vocabulary.as_ref();
-    for (number, topic) in described.iter().enumerate().take(SHOWN_MAX) {
-        host.note(&topics::line(number, topic, vocabulary));
-    }
-    if described.len() > SHOWN_MAX {
-        let others = described.len() - SHOWN_MAX;
-        host.note(&format!(
-            "... and {others} more topics; -o DIR writes them all to topics.txt"
-        ));
+    let pairs = described.iter_mut().zip(coherence.unwrap_or_default());
+    pairs.for_each(|(topic, coherence)| topic.coherence = coherence);
+    described.iter_mut().for_each(|topic| topic.words.truncate(lda.options.top_words as usize));
+    show(lda, &described, host);
+    if let Some(fit) = &fit {
+        host.note(&fit.to_string());
     }
     let Some(model) = model else { return Ok(()) };
-    // The one of the last record, which is to follow from these counts.
-    let alpha = parts.first().map_or(&[][..], Part::final_alpha);
-    describe_model(lda, &counts, model);
-    let mut tensors = tensors(&counts, alpha, lda.options.beta);
-    tensors.extend(document_tensors(&documents, &lda.options)?);
-    model.tensors(tensors);
+    describe_model(lda, &counts, &described, fit, model);
+    model.tensors(tensors(&counts, alpha, beta, &described));
+    model.tensors(document_tensors(&documents, &lda.options)?);
+    let vocabulary = lda.setup.vocabulary.as_ref();
     let mut file = model.file("topics.txt")?;
     // Errors of a model's files come up when it is finished.
     let _ = topics::write(&mut file, &described, alpha, vocabulary);
@@ -149,21 +157,56 @@ pub(super) fn save(
     Ok(())
 }
 
-fn describe_model(lda: &Lda, counts: &Counts, model: &mut Model) {
+/// Shows topics on stderr.
+fn show(lda: &Lda, described: &[Description], host: &Host) {
+    let vocabulary = lda.setup.vocabulary.as_ref();
+    for (number, topic) in described.iter().enumerate().take(SHOWN_MAX) {
+        host.note(&topics::line(number, topic, vocabulary));
+    }
+    if described.len() > SHOWN_MAX {
+        let others = described.len() - SHOWN_MAX;
+        host.note(&format!(
+            "... and {others} more topics; -o DIR writes them all to topics.txt"
+        ));
+    }
+}
+
+fn describe_model(
+    lda: &Lda,
+    counts: &Counts,
+    described: &[Description],
+    fit: Option<Fit>,
+    model: &mut Model,
+) {
     model.json("topics", lda.setup.topics);
     model.json("words", counts.words() as u64);
     model.json("documents", lda.setup.documents);
     model.json("tokens", counts.totals.iter().sum::<u64>());
     let file = lda.setup.vocabulary.as_ref().map(|_| VOCABULARY);
     model.json("vocabulary", file);
+    let coherence: Vec<[f64; 2]> = described.iter().filter_map(|topic| topic.coherence).collect();
+    if !coherence.is_empty() {
+        let mean = |which: usize| {
+            let sum: f64 = coherence.iter().map(|both| both[which]).sum();
+            sum / coherence.len() as f64
+        };
+        model.json("coherence_umass_mean", mean(0));
+        model.json("coherence_npmi_mean", mean(1));
+    }
+    if let Some(fit) = fit {
+        model.json("left_to_right_particles", fit.particles);
+        model.json("left_to_right_loglik", fit.loglik);
+        model.json("left_to_right_tokens", fit.tokens);
+        model.json("left_to_right_perplexity", fit.perplexity());
+    }
 }
 
-fn tensors(counts: &Counts, alpha: &[f64], beta: f64) -> Vec<Tensor> {
+fn tensors(counts: &Counts, alpha: &[f64], beta: f64, described: &[Description]) -> Vec<Tensor> {
     let frequencies: Vec<u64> = (0..counts.words())
         .map(|word| counts.row(word).map(|(_, count)| u64::from(count)).sum())
         .collect();
     let entries = [counts.topics.len()];
-    vec![
+    let mut tensors = vec![
         Tensor::new("word_offsets", &[counts.offsets.len()], &counts.offsets),
         Tensor::new("word_topics", &entries, &counts.topics),
         Tensor::new("word_counts", &entries, &counts.counts),
@@ -171,7 +214,15 @@ fn tensors(counts: &Counts, alpha: &[f64], beta: f64) -> Vec<Tensor> {
         Tensor::new("word_frequencies", &[frequencies.len()], &frequencies),
         Tensor::new("alpha", &[alpha.len()], alpha),
         Tensor::new("beta", &[1], &[beta]),
-    ]
+    ];
+    if described.iter().any(|topic| topic.coherence.is_some()) {
+        for (which, name) in ["coherence_umass", "coherence_npmi"].into_iter().enumerate() {
+            let value = |topic: &Description| topic.coherence.map_or(f64::NAN, |both| both[which]);
+            let values: Vec<f64> = described.iter().map(value).collect();
+            tensors.push(Tensor::new(name, &[values.len()], &values));
+        }
+    }
+    tensors
 }
 
 /// All blocks of this rank: number, length in bytes, bytes.

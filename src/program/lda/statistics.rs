@@ -88,11 +88,13 @@ impl Histogram {
 }
 
 /// The counts n_wk of one word block, as they were after its turn number `turn`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct BlockStatistics {
     pub(super) block: u32,
     pub(super) turn: u64,
     pub(super) counts: Histogram,
+    /// The most frequent words of each topic, if they are to be shown: topic, word, count.
+    pub(super) top: Vec<[u32; 3]>,
 }
 
 impl BlockStatistics {
@@ -106,6 +108,7 @@ impl BlockStatistics {
             block,
             turn,
             counts,
+            top: vec![],
         }
     }
 }
@@ -115,6 +118,8 @@ impl BlockStatistics {
 pub(super) struct Statistics {
     /// α; only worker 0 tells it, all have the same.
     pub(super) alpha: Vec<f64>,
+    /// β, likewise.
+    pub(super) beta: f64,
     /// For each topic: how often each n_dk occurs in this worker's documents.
     pub(super) topics: Vec<Histogram>,
     /// How often each number of assigned tokens occurs.
@@ -170,6 +175,7 @@ impl Statistics {
             }
             if all.alpha.is_empty() {
                 all.alpha.clone_from(&part.alpha);
+                all.beta = part.beta;
             }
             all.held_out_log += part.held_out_log;
             all.held_out_tokens += part.held_out_tokens;
@@ -185,9 +191,18 @@ impl Statistics {
                 block: 0,
                 turn: 0,
                 counts,
+                top: vec![],
             });
         }
         all
+    }
+
+    /// How often each n_wk occurs.
+    pub(super) fn word_counts(&self) -> Histogram {
+        let mut counts = Histogram::default();
+        let blocks = self.blocks.iter();
+        blocks.for_each(|block| counts.merge(&block.counts));
+        counts
     }
 
     /// n_k, from the documents.
@@ -221,6 +236,7 @@ impl Portable for Statistics {
         self.alpha
             .iter()
             .for_each(|a| out.extend_from_slice(&a.to_le_bytes()));
+        out.extend_from_slice(&self.beta.to_le_bytes());
         varint::push(out, self.topics.len() as u64);
         self.topics.iter().for_each(|topic| topic.encode(out));
         self.lengths.encode(out);
@@ -229,6 +245,9 @@ impl Portable for Statistics {
             varint::push(out, u64::from(block.block));
             varint::push(out, block.turn);
             block.counts.encode(out);
+            varint::push(out, block.top.len() as u64);
+            let numbers = block.top.iter().flatten();
+            numbers.for_each(|&number| varint::push(out, u64::from(number)));
         }
         out.extend_from_slice(&self.held_out_log.to_le_bytes());
         varint::push(out, self.held_out_tokens);
@@ -258,6 +277,7 @@ impl Statistics {
         for _ in 0..varint::pop(rest)? {
             statistics.alpha.push(pop_f64(rest)?);
         }
+        statistics.beta = pop_f64(rest)?;
         for _ in 0..varint::pop(rest)? {
             statistics.topics.push(Histogram::decode(rest)?);
         }
@@ -267,12 +287,22 @@ impl Statistics {
                 block: u32::try_from(varint::pop(rest)?).ok()?,
                 turn: varint::pop(rest)?,
                 counts: Histogram::decode(rest)?,
+                top: pop_top(rest)?,
             });
         }
         statistics.held_out_log = pop_f64(rest)?;
         statistics.held_out_tokens = varint::pop(rest)?;
         Some(statistics)
     }
+}
+
+fn pop_top(rest: &mut &[u8]) -> Option<Vec<[u32; 3]>> {
+    let mut top = vec![];
+    for _ in 0..varint::pop(rest)? {
+        let mut number = || u32::try_from(varint::pop(rest)?).ok();
+        top.push([number()?, number()?, number()?]);
+    }
+    Some(top)
 }
 
 fn pop_f64(bytes: &mut &[u8]) -> Option<f64> {
@@ -302,6 +332,7 @@ mod tests {
     fn example(words: Option<Block>) -> Statistics {
         Statistics {
             alpha: vec![0.1, 0.2, 0.3],
+            beta: 0.02,
             topics: vec![
                 histogram(&[1, 1, 5]),
                 histogram(&[]),
@@ -312,6 +343,7 @@ mod tests {
                 block: 3,
                 turn: 9,
                 counts: histogram(&[2, 2]),
+                top: vec![[0, 70_000, 3], [2, 5, 1]],
             }],
             words,
             held_out_log: -12.5,

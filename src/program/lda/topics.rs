@@ -2,10 +2,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+use std::path::Path;
 
+use super::block::Block;
 use super::save::Counts;
 use crate::data::Vocabulary;
+use crate::error::{Error, Result};
+use crate::scheduler::partition::Partition;
+
+/// The most topics that a text holds: nobody reads more.
+const TOPICS_MAX: usize = 100_000;
 
 /// One topic in words.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,40 +23,104 @@ pub(super) struct Description {
     pub(super) share: f64,
     /// Words and φ_wk, the most probable first; of equals the first in the vocabulary.
     pub(super) words: Vec<(u32, f64)>,
+    /// UMass and NPMI of the first words, if that was found out.
+    pub(super) coherence: Option<[f64; 2]>,
 }
 
 /// A count and its word; the largest is the least frequent word, of equals the last.
 type Ranked = Reverse<(u32, Reverse<u32>)>;
 
-/// Describes all topics by their `top` most probable words that occur in them.
-pub(super) fn describe(counts: &Counts, beta: f64, top: usize) -> Vec<Description> {
-    let mut best: Vec<BinaryHeap<Ranked>> = vec![BinaryHeap::new(); counts.totals.len()];
-    for word in 0..counts.words() {
-        for (topic, count) in counts.row(word) {
-            let heap = &mut best[topic as usize];
-            heap.push(Reverse((count, Reverse(word as u32))));
-            if heap.len() > top {
-                heap.pop();
+/// The most frequent words of each topic, met one by one in any order.
+pub(super) struct Best {
+    top: usize,
+    heaps: Vec<BinaryHeap<Ranked>>,
+}
+
+impl Best {
+    /// Keeps `top` words of each topic.
+    pub(super) fn new(topics: usize, top: usize) -> Best {
+        Best {
+            top,
+            heaps: vec![BinaryHeap::new(); topics],
+        }
+    }
+
+    /// Meets a word that the topic has `count` tokens of.
+    pub(super) fn meet(&mut self, topic: u32, word: u32, count: u32) {
+        if let Some(heap) = self.heaps.get_mut(topic as usize) {
+            let ranked = Reverse((count, Reverse(word)));
+            if heap.len() < self.top {
+                heap.push(ranked);
+            } else if let Some(mut last) = heap.peek_mut().filter(|last| ranked < **last) {
+                *last = ranked;
             }
         }
     }
-    let tokens = counts.totals.iter().sum::<u64>().max(1) as f64;
-    let beta_sum = beta * counts.words() as f64;
-    best.into_iter()
-        .zip(&counts.totals)
-        .map(|(heap, &total)| {
-            let phi = |count: u32| (f64::from(count) + beta) / (total as f64 + beta_sum);
-            let words = heap.into_sorted_vec();
-            let words = words
-                .into_iter()
-                .map(|Reverse((n, Reverse(w)))| (w, phi(n)))
-                .collect();
-            Description {
-                share: total as f64 / tokens,
-                words,
-            }
-        })
-        .collect()
+
+    /// Meets the words of a block at these positions.
+    pub(super) fn meet_block(&mut self, block: &Block, at: Range<u32>, partition: &Partition) {
+        for (position, row) in at.zip(block.rows()) {
+            let word = partition.variable(position);
+            row.for_each(|(topic, count)| self.meet(topic, word, count));
+        }
+    }
+
+    /// What was kept: topic, word, count.
+    pub(super) fn into_entries(self) -> Vec<[u32; 3]> {
+        let entry = |topic: u32| move |Reverse((count, Reverse(word)))| [topic, word, count];
+        let heaps = (0..).zip(self.heaps);
+        heaps
+            .flat_map(|(topic, heap)| heap.into_iter().map(entry(topic)))
+            .collect()
+    }
+
+    /// The topics, given n_k, β and the number of words.
+    pub(super) fn describe(self, totals: &[u64], beta: f64, words: usize) -> Vec<Description> {
+        let tokens = totals.iter().sum::<u64>().max(1) as f64;
+        let beta_sum = beta * words as f64;
+        let heaps = self.heaps.into_iter().zip(totals);
+        heaps
+            .map(|(heap, &total)| {
+                let phi = |count: u32| (f64::from(count) + beta) / (total as f64 + beta_sum);
+                let words = heap.into_sorted_vec().into_iter();
+                Description {
+                    share: total as f64 / tokens,
+                    words: words.map(|Reverse((n, Reverse(w)))| (w, phi(n))).collect(),
+                    coherence: None,
+                }
+            })
+            .collect()
+    }
+}
+
+/// Describes all topics by their `top` most probable words that occur in them.
+pub(super) fn describe(counts: &Counts, beta: f64, top: usize) -> Vec<Description> {
+    let mut best = Best::new(counts.totals.len(), top);
+    for word in 0..counts.words() {
+        let row = counts.row(word);
+        row.for_each(|(topic, count)| best.meet(topic, word as u32, count));
+    }
+    best.describe(&counts.totals, beta, counts.words())
+}
+
+/// Writes [`write()`]'s text to a file that is there as a whole or not at all.
+///
+/// # Errors
+/// Status 74 if it cannot be written.
+pub(super) fn write_file(
+    path: &Path,
+    topics: &[Description],
+    alpha: &[f64],
+    vocabulary: Option<&Vocabulary>,
+) -> Result<()> {
+    let partial = path.with_extension("partial");
+    let written = File::create(&partial).and_then(|file| {
+        let mut out = BufWriter::new(file);
+        write(&mut out, topics, alpha, vocabulary)?;
+        out.flush()?;
+        fs::rename(&partial, path)
+    });
+    written.map_err(|error| Error::cannot_write(path, error))
 }
 
 /// A word as people read it; `#17` where it has no name.
@@ -56,7 +129,7 @@ pub(super) fn name(vocabulary: Option<&Vocabulary>, word: u32) -> String {
     known.map_or_else(|| format!("#{word}"), str::to_string)
 }
 
-/// `topics.txt`: a line for each topic with its part of all tokens, then a line for each top word
+/// `topics.txt`: a line for each topic with its part of all tokens and its coherence, then a line for each top word
 /// with its probability.
 pub(super) fn write(
     out: &mut impl Write,
@@ -64,18 +137,22 @@ pub(super) fn write(
     alpha: &[f64],
     vocabulary: Option<&Vocabulary>,
 ) -> io::Result<()> {
-    for (number, topic) in topics.iter().enumerate() {
+    for (number, topic) in topics.iter().enumerate().take(TOPICS_MAX) {
         let share = 100.0 * topic.share;
-        writeln!(
-            out,
-            "topic {number}: {share:.2} % of tokens, alpha {:.4}",
-            alpha[number]
-        )?;
+        let alpha = alpha[number];
+        write!(out, "topic {number}: {share:.2} % of tokens, alpha {alpha:.4}")?;
+        if let Some([umass, npmi]) = topic.coherence {
+            write!(out, ", UMass {umass:.3}, NPMI {npmi:.3}")?;
+        }
+        writeln!(out)?;
         for &(word, phi) in &topic.words {
             writeln!(out, "  {phi:.5} {}", name(vocabulary, word))?;
         }
     }
-    Ok(())
+    match topics.len().saturating_sub(TOPICS_MAX) {
+        0 => Ok(()),
+        others => writeln!(out, "and {others} more topics, in the counts alone"),
+    }
 }
 
 /// One topic as a line on stderr.
@@ -115,8 +192,12 @@ mod tests {
         );
         assert_eq!(line(1, &topics[1], None), "topic 1 (9.5 %): #0");
         let mut out = vec![];
-        write(&mut out, &topics[1..], &[0.1], Some(&vocabulary)).unwrap();
-        let text = "topic 0: 9.52 % of tokens, alpha 0.1000\n  0.62500 oven\n";
+        let mut last = topics[1].clone();
+        write(&mut out, &[last.clone()], &[0.1], Some(&vocabulary)).unwrap();
+        last.coherence = Some([-1.5, 0.25]);
+        write(&mut out, &[last], &[0.1], Some(&vocabulary)).unwrap();
+        let text = "topic 0: 9.52 % of tokens, alpha 0.1000\n  0.62500 oven\n\
+                    topic 0: 9.52 % of tokens, alpha 0.1000, UMass -1.500, NPMI 0.250\n  0.62500 oven\n";
         assert_eq!(String::from_utf8(out).unwrap(), text);
     }
 }

@@ -9,6 +9,7 @@ use foldhash::fast::FixedState;
 
 use crate::data::read_id_lines;
 use crate::error::{Error, Result};
+use crate::report::Notes;
 use crate::program::predict::{PredictFlags, Predictions, quoted};
 use crate::snapshot::{SavedModel, Tensor, take};
 
@@ -17,9 +18,15 @@ use crate::snapshot::{SavedModel, Tensor, take};
 ///
 /// # Errors
 /// Status 65 or 66 for a model or data that is not as it should be, 74 if nobody can be told.
-pub fn run(model: &SavedModel, flags: &PredictFlags, threads: usize, out: &mut (dyn Write + Send)) -> Result<()> {
+pub fn run(
+    model: &SavedModel,
+    flags: &PredictFlags,
+    threads: usize,
+    out: &mut (dyn Write + Send),
+    _notes: &Notes,
+) -> Result<()> {
     flags.refuse_others("mf", &["--top"])?;
-    flags.examples.columns.refuse_all("a model of examples")?;
+    flags.columns.refuse_all("a model of examples")?;
     let model = Factors::load(model)?;
     match flags.top {
         None => model.pairs(flags, threads, out),
@@ -112,7 +119,7 @@ impl Factors {
 
     fn tops(&self, flags: &PredictFlags, threads: usize, top: usize, out: &mut (dyn Write + Send)) -> Result<()> {
         let mut predictions = Predictions::begin(out, "user,item,rating")?;
-        if flags.examples.data.is_empty() {
+        if flags.data.is_empty() {
             for (row, user) in self.users.ids.iter().enumerate() {
                 self.top(user, Some(row), top, &mut predictions)?;
             }
