@@ -74,11 +74,11 @@ impl Part {
         let topics = sampler.alpha().len() as u32;
         let mut lengths = vec![0; sizes[0]];
         some(false, &mut |document, _, count| lengths[document] += count);
-        let documents = Documents::new(lengths, topics)?;
+        let documents = Documents::new(lengths, topics, sampler.form())?;
         let tokens = Tokens::build(&documents, partition, topics, |f| some(false, f))?;
         let kept_out = match sizes[1] {
             0 => None,
-            count => Some(HeldOut::build(count, partition, topics, |f| some(true, f))?),
+            count => Some(HeldOut::build(count, partition, &sampler, |f| some(true, f))?),
         };
         let mut positions = tokens.positions().to_vec();
         if let Some(kept_out) = &kept_out {
@@ -226,7 +226,7 @@ impl Part {
     /// Draws the topics of the tokens of the word with this index while the sampler is at it.
     fn sample_word(&mut self, index: usize, rng: &mut Rng) {
         let (_, range) = self.tokens.word(index);
-        let handles = &self.tokens.documents[range.clone()];
+        let handles = &self.tokens.documents[range.start..];
         let (documents, sampler) = (&mut self.documents, &mut self.sampler);
         match &mut self.tokens.topics {
             Topics::Narrow(topics) => sampler.sample(documents, handles, &mut topics[range], rng),
