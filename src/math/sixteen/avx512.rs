@@ -64,6 +64,18 @@ unsafe fn keys(entries: __m512i, shift: u32) -> __m512i {
     unsafe { _mm512_srl_epi32(entries, _mm_cvtsi32_si128(shift as i32)) }
 }
 
+/// # Safety
+/// The processor has AVX-512F.
+#[inline(always)]
+unsafe fn counts_of(entries: __m512i, shift: u32, less: u32) -> __m512 {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let counts = _mm512_and_si512(entries, _mm512_set1_epi32((1 << shift) - 1));
+        let counts = _mm512_mask_sub_epi32(counts, less as u16, counts, _mm512_set1_epi32(1));
+        _mm512_cvtepi32_ps(counts)
+    }
+}
+
 /// Lanes moved up by `$apart`, zeros below.
 macro_rules! moved_up {
     ($value:expr, $apart:literal) => {
@@ -210,11 +222,14 @@ impl Simd for Avx512 {
         unsafe {
             let entries = entries_in(entries);
             let weights = _mm512_i32gather_ps::<4>(keys(entries, shift), weights.as_ptr());
-            let counts = _mm512_and_si512(entries, _mm512_set1_epi32((1 << shift) - 1));
-            let counts =
-                _mm512_mask_sub_epi32(counts, less as u16, counts, _mm512_set1_epi32(1));
-            _mm512_mul_ps(_mm512_cvtepi32_ps(counts), weights)
+            _mm512_mul_ps(counts_of(entries, shift, less), weights)
         }
+    }
+
+    #[inline(always)]
+    fn counts(self, entries: &[u32], shift: u32, less: u32) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { counts_of(entries_in(entries), shift, less) }
     }
 
     #[inline(always)]

@@ -84,8 +84,16 @@ impl DerefMut for Floats {
     }
 }
 
+mod sealed {
+    /// What can be read from any bytes.
+    pub trait Plain {}
+    impl Plain for u8 {}
+    impl Plain for u16 {}
+    impl Plain for u32 {}
+}
+
 /// An unsigned count that can stand in rows of sixteen.
-pub trait Count: Copy + Default + Debug + 'static {
+pub trait Count: sealed::Plain + Copy + Default + Debug + 'static {
     /// The largest count.
     const MAX: u32;
     /// As a number.
@@ -171,6 +179,8 @@ pub trait Simd: Copy {
     /// # Panics
     /// If `weights` has not a weight for every key that `32 - shift` bits can name.
     fn products(self, entries: &[u32], shift: u32, weights: &[f32], less: u32) -> Self::Floats;
+    /// The counts of up to sixteen entries, 0 in lanes beyond; one less in the lanes of `less`.
+    fn counts(self, entries: &[u32], shift: u32, less: u32) -> Self::Floats;
     /// The lanes of up to sixteen entries whose key is `key`.
     fn find(self, entries: &[u32], shift: u32, key: u32) -> u32;
 }

@@ -111,6 +111,15 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn counts(self, entries: &[u32], shift: u32, less: u32) -> [f32; LANES] {
+        let mut counts = [0.0; LANES];
+        for (lane, (count, &entry)) in counts.iter_mut().zip(entries).enumerate() {
+            *count = (entry & ((1 << shift) - 1)).wrapping_sub(less >> lane & 1) as f32;
+        }
+        counts
+    }
+
+    #[inline(always)]
     fn find(self, entries: &[u32], shift: u32, key: u32) -> u32 {
         let lanes = entries.iter().take(LANES).enumerate();
         lanes.fold(0, |mask, (lane, &entry)| {

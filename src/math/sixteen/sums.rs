@@ -62,6 +62,28 @@ impl Sums {
         self.total = sum;
     }
 
+    /// Changes one weight, and sums by the difference: they wait less for each other than in
+    /// [`Sums::set`], and drift by roundings until they are set again.
+    #[inline(always)]
+    pub fn shift<S: Simd>(&mut self, simd: S, leaf: usize, weight: f32) {
+        let by = weight - self.nodes[leaf];
+        let mut place = leaf;
+        let nodes = self.nodes.lines_mut();
+        for (level, &start) in self.starts.iter().enumerate() {
+            let line = &mut nodes[start + place / LANES];
+            let values = simd.load(line);
+            let values = if level == 0 {
+                simd.put(values, place % LANES, weight)
+            } else {
+                let zeros = simd.splat(0.0);
+                simd.add(values, simd.put(zeros, place % LANES, by))
+            };
+            simd.store(values, line);
+            place /= LANES;
+        }
+        self.total += by;
+    }
+
     /// Changes all weights: the leaves become what `fill` writes into them, lines of sixteen of
     /// which those from n on stay 0. O(n).
     #[inline(always)]
@@ -90,8 +112,12 @@ impl Sums {
     #[inline(always)]
     pub fn find<S: Simd>(&self, simd: S, at: f64) -> (usize, f64) {
         let (mut place, mut at) = (0, at);
+        let mut end = self.nodes.lines().len();
         for &start in self.starts.iter().rev() {
-            let sums = simd.prefix(simd.load(&self.nodes.lines()[start + place]));
+            // Sums of prefixes are rounded differently: one may lead past the last child.
+            let line = (start + place).min(end - 1);
+            end = start;
+            let sums = simd.prefix(simd.load(&self.nodes.lines()[line]));
             let (lane, rest) = pick(simd, sums, at);
             place = place * LANES + lane;
             at = rest;
@@ -103,8 +129,15 @@ impl Sums {
 /// The first lane whose prefix sum is above `at`, at most the last, and what is left of `at` there.
 #[inline(always)]
 pub fn pick<S: Simd>(simd: S, sums: S::Floats, at: f64) -> (usize, f64) {
-    let below = simd.at_most(sums, at as f32).count_ones() as usize;
-    let lane = below.min(LANES - 1);
+    let mut below = simd.at_most(sums, at as f32);
+    if below == ALL {
+        // Rounded up to the end: the last lane that has a weight.
+        below = simd.at_most(sums, simd.lane(sums, LANES - 1).next_down()) & (ALL >> 1);
+    }
+    let lane = below.count_ones() as usize;
     let before = if lane > 0 { simd.lane(sums, lane - 1) } else { 0.0 };
     (lane, at - f64::from(before))
 }
+
+/// The mask of all lanes.
+const ALL: u32 = (1 << LANES) - 1;

@@ -13,20 +13,24 @@
 //! |---|---|---|
 //! | `dense.rs` | all K products, sixteen at a time | K / 16 |
 //! | `sparse.rs` | products for the document's topics, a tree for α_k q_k | topics of the document / 16 + log₁₆ K |
+//! | `proposals.rs` | Metropolis-Hastings steps | topics of the document / 16 |
 //! | `state.rs` | the word, its q and the totals | |
 //!
 //! Counts are exact integers; products and their sums are `f32`, so each probability is right to
 //! about one part in a million.
 
 mod dense;
+mod proposals;
 mod sparse;
 mod state;
 
 use crate::math::rng::Rng;
 use crate::math::sixteen::{Kernel, Processor, Simd};
 
+use super::options::Method;
 use super::documents::{Counts, Documents, Form, Handle};
 use super::tokens::Cell;
+use proposals::Proposals;
 use state::State;
 
 /// Up to so many topics all products are computed.
@@ -37,22 +41,39 @@ const DENSE_TOPICS_MAX: usize = 256;
 pub(super) struct Sampler {
     state: State,
     form: Form,
+    /// Of alias and warp.
+    proposals: Option<Proposals>,
+    /// Counts of words lag behind: warp.
+    delayed: bool,
     processor: Processor,
 }
 
 impl Sampler {
     /// A sampler for `alpha.len()` topics and `words` words, all counts 0.
     pub(super) fn new(alpha: Vec<f64>, beta: f64, words: usize) -> Sampler {
-        let form = if alpha.len() <= DENSE_TOPICS_MAX {
-            Form::Dense
-        } else {
-            Form::Sparse
+        Sampler::with(Method::Auto, 1, alpha, beta, words)
+    }
+
+    /// The same with another method, which may take so many `steps`.
+    pub(super) fn with(
+        method: Method,
+        steps: u32,
+        alpha: Vec<f64>,
+        beta: f64,
+        words: usize,
+    ) -> Sampler {
+        let is_dense = match method {
+            Method::Auto => alpha.len() <= DENSE_TOPICS_MAX,
+            Method::Dense => true,
+            Method::Sparse | Method::Alias | Method::Warp => false,
         };
-        let processor = Processor::detect();
+        let proposes = matches!(method, Method::Alias | Method::Warp);
         let mut sampler = Sampler {
-            state: State::new(alpha, beta, words, form == Form::Sparse),
-            form,
-            processor,
+            state: State::new(alpha, beta, words, (!is_dense).then_some(!proposes)),
+            form: if is_dense { Form::Dense } else { Form::Sparse },
+            proposals: proposes.then(|| Proposals::new(steps)),
+            delayed: method == Method::Warp,
+            processor: Processor::detect(),
         };
         sampler.refill();
         sampler
@@ -102,12 +123,21 @@ impl Sampler {
     pub(super) fn enter(&mut self, row: impl Iterator<Item = (u32, i32)>) {
         self.state.put_counts(row);
         self.settle();
+        if let Some(proposals) = &mut self.proposals {
+            proposals.enter(&self.state);
+        }
     }
 
     /// Ends a word: its (topic, count) pairs go to `row`, topics ascending, no count 0.
     pub(super) fn leave(&mut self, row: &mut Vec<(u32, i32)>) {
         self.state.take_counts(row);
+        if self.delayed {
+            self.state.settle_inverse();
+        }
         self.settle();
+        if let Some(proposals) = &mut self.proposals {
+            proposals.leave(&self.state);
+        }
         self.state.touched.clear();
     }
 
@@ -145,6 +175,8 @@ impl Sampler {
     ) {
         self.processor.run(Draws::<Z, LEARN> {
             state: &mut self.state,
+            proposals: self.proposals.as_ref(),
+            delayed: self.delayed,
             documents,
             handles,
             topics,
@@ -170,12 +202,17 @@ impl Sampler {
 
     fn refill(&mut self) {
         self.processor.run(Settle(&mut self.state, true));
+        if let Some(proposals) = &mut self.proposals {
+            proposals.refill(&self.state);
+        }
     }
 }
 
 /// Some tokens of a word.
 struct Draws<'a, Z, const LEARN: bool> {
     state: &'a mut State,
+    proposals: Option<&'a Proposals>,
+    delayed: bool,
     documents: &'a mut Documents,
     handles: &'a [Handle],
     topics: &'a mut [Z],
@@ -189,18 +226,29 @@ impl<Z: Cell, const LEARN: bool> Kernel for Draws<'_, Z, LEARN> {
     fn run<S: Simd>(self, simd: S) {
         let Draws {
             state,
+            proposals,
+            delayed,
             documents,
             handles,
             topics,
             rng,
         } = self;
+        // Who has no topic yet cannot keep one.
+        let has_topics = topics.first().is_some_and(|z| z.get() != u32::MAX);
+        let proposals = proposals.filter(|_| has_topics);
         match &mut documents.counts {
             Counts::Dense(rows) => {
                 dense::draw::<S, Z, LEARN>(simd, state, rows, handles, topics, rng);
             }
-            Counts::Sparse(entries) => {
-                sparse::draw::<S, Z, LEARN>(simd, state, entries, handles, topics, rng);
-            }
+            Counts::Sparse(entries) => match proposals {
+                None => sparse::draw::<S, Z, LEARN>(simd, state, entries, handles, topics, rng),
+                Some(proposals) if delayed => proposals::draw::<S, Z, LEARN, true>(
+                    simd, state, proposals, entries, handles, topics, rng,
+                ),
+                Some(proposals) => proposals::draw::<S, Z, LEARN, false>(
+                    simd, state, proposals, entries, handles, topics, rng,
+                ),
+            },
         }
     }
 }

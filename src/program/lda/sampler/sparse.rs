@@ -22,7 +22,7 @@ use crate::program::lda::tokens::Cell;
 /// How many tokens ahead a document is asked for.
 const AHEAD: usize = 8;
 /// No entry.
-const NONE: usize = usize::MAX;
+pub(super) const NONE: usize = usize::MAX;
 
 /// Where a draw fell.
 enum Drawn {
@@ -33,12 +33,12 @@ enum Drawn {
 }
 
 /// What a document weighs.
-struct Weighed<F> {
+pub(super) struct Weighed<F> {
     /// Prefix sums over lanes.
-    sums: F,
-    total: f64,
+    pub(super) sums: F,
+    pub(super) total: f64,
     /// The entry of the token that is left out.
-    out: usize,
+    pub(super) out: usize,
 }
 
 /// Draws the topics of tokens of the current word. Unless it shall `LEARN`, only documents change.
@@ -51,6 +51,7 @@ pub(super) fn draw<S: Simd, Z: Cell, const LEARN: bool>(
     topics: &mut [Z],
     rng: &mut Rng,
 ) {
+    state.grow_tree(simd);
     for (index, topic) in topics.iter_mut().enumerate() {
         if let Some(&soon) = handles.get(index + AHEAD) {
             entries.touch(soon);
@@ -127,9 +128,9 @@ fn join<S: Simd>(simd: S, state: &mut State, new: usize, old: usize) {
         return;
     }
     let tree = state.tree.as_mut().expect("a tree");
-    tree.set(simd, new, weight);
+    tree.shift(simd, new, weight);
     if let Some(&q) = state.q.get(old).filter(|_| old < state.counts.len()) {
-        tree.set(simd, old, state.alpha[old] * q);
+        tree.shift(simd, old, state.alpha[old] * q);
     }
 }
 
@@ -191,7 +192,13 @@ fn find<S: Simd>(
 
 /// The entry that `at` falls on.
 #[inline(always)]
-fn find_entry<S: Simd>(simd: S, state: &State, sums: S::Floats, at: f64, entries: usize) -> usize {
+pub(super) fn find_entry<S: Simd>(
+    simd: S,
+    state: &State,
+    sums: S::Floats,
+    at: f64,
+    entries: usize,
+) -> usize {
     let (lane, rest) = pick(simd, sums, at);
     let rest = rest as f32;
     let running = state.sums.lines()[..entries.div_ceil(LANES)].iter();
@@ -213,6 +220,7 @@ pub(super) fn mass<S: Simd>(
     entries: &Entries,
     handle: Handle,
 ) -> (f64, u64) {
+    state.grow_tree(simd);
     let of = entries.of(handle);
     let weighed = weigh(simd, state, of, entries.shift(), u32::MAX);
     let assigned = of.iter().map(|&e| u64::from(entries.times(e))).sum();

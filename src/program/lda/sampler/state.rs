@@ -26,8 +26,12 @@ pub(super) struct State {
     /// q_k of the current word; with a tree, that of a word without counts between words. As long
     /// as the keys of sparse documents demand.
     pub(super) q: Floats,
-    /// At least α_k q_k, as [`super::sparse`] says; only for that.
+    /// At least α_k q_k, as [`super::sparse`] says; only with sparse documents.
     pub(super) tree: Option<Sums>,
+    /// The tree is true whenever a word begins. Otherwise only after [`State::grow_tree`].
+    pub(super) tree_follows: bool,
+    /// The tree is true now.
+    tree_grown: bool,
     /// With a tree: topics that have, or had since the word began, a count; some perhaps twice.
     pub(super) touched: Vec<u32>,
     /// Room for running sums.
@@ -35,7 +39,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(alpha: Vec<f64>, beta: f64, words: usize, tree: bool) -> State {
+    pub(super) fn new(alpha: Vec<f64>, beta: f64, words: usize, tree: Option<bool>) -> State {
         let topics = alpha.len();
         let keys = 1usize << (32 - entries::shift(topics as u32));
         let mut state = State {
@@ -49,7 +53,9 @@ impl State {
             counts: vec![0; topics],
             inverse: Floats::zeros(topics),
             q: Floats::zeros(keys),
-            tree: tree.then(|| Sums::new(topics)),
+            tree: tree.map(|_| Sums::new(topics)),
+            tree_follows: tree.unwrap_or(false),
+            tree_grown: false,
             touched: vec![],
             sums: Floats::zeros(topics),
             exact_alpha: vec![0.0; topics],
@@ -136,6 +142,21 @@ impl State {
         q
     }
 
+    /// The same, but q stays as it is until the word leaves.
+    #[inline(always)]
+    pub(super) fn change_later(&mut self, topic: usize, by: i32) {
+        self.counts[topic] += by;
+        self.totals[topic] += i64::from(by);
+    }
+
+    /// 1 / (n_k + Vβ) of the touched topics.
+    pub(super) fn settle_inverse(&mut self) {
+        for &topic in &self.touched {
+            let total = self.totals[topic as usize].max(0) as f32;
+            self.inverse[topic as usize] = 1.0 / (total + self.beta_sum);
+        }
+    }
+
     /// 1 / (n_k + Vβ) of all topics.
     #[inline(always)]
     pub(super) fn refill_inverse(&mut self) {
@@ -155,15 +176,18 @@ impl State {
         if self.touched.len() * LANES > topics {
             return self.refill(simd);
         }
+        self.tree_grown = self.tree_follows;
         for &topic in &self.touched {
             let at = topic as usize;
             let q = (self.counts[at].max(0) as f32 + self.beta) * self.inverse[at];
             self.q[at] = q;
-            tree.set(simd, at, self.alpha[at] * q);
+            if self.tree_follows {
+                tree.set(simd, at, self.alpha[at] * q);
+            }
         }
     }
 
-    /// Recomputes q, and the tree if there is one.
+    /// Recomputes q, and the tree if it follows.
     #[inline(always)]
     pub(super) fn refill<S: Simd>(&mut self, simd: S) {
         let beta = self.beta;
@@ -171,13 +195,24 @@ impl State {
         for (q, (&count, inverse)) in self.q.iter_mut().zip(counts) {
             *q = (count.max(0) as f32 + beta) * inverse;
         }
-        if let Some(tree) = &mut self.tree {
-            let (alpha, q) = (self.alpha.lines(), self.q.lines());
-            tree.fill(simd, |leaves| {
-                for ((leaf, alpha), q) in leaves.iter_mut().zip(alpha).zip(q) {
-                    simd.store(simd.mul(simd.load(alpha), simd.load(q)), leaf);
-                }
-            });
+        self.tree_grown = false;
+        if self.tree_follows {
+            self.grow_tree(simd);
         }
+    }
+
+    /// Makes the tree true, unless it is.
+    #[inline(always)]
+    pub(super) fn grow_tree<S: Simd>(&mut self, simd: S) {
+        let Some(tree) = self.tree.as_mut().filter(|_| !self.tree_grown) else {
+            return;
+        };
+        let (alpha, q) = (self.alpha.lines(), self.q.lines());
+        tree.fill(simd, |leaves| {
+            for ((leaf, alpha), q) in leaves.iter_mut().zip(alpha).zip(q) {
+                simd.store(simd.mul(simd.load(alpha), simd.load(q)), leaf);
+            }
+        });
+        self.tree_grown = true;
     }
 }
