@@ -25,7 +25,8 @@ impl AliasTable {
     pub fn build(&mut self, weights: impl ExactSizeIterator<Item = f32>) {
         let n = weights.len();
         self.cells.clear();
-        self.cells.extend((0..).zip(weights).map(|(other, own)| Cell { own, other }));
+        self.cells
+            .extend((0..).zip(weights).map(|(other, own)| Cell { own, other }));
         self.total = self.cells.iter().map(|cell| f64::from(cell.own)).sum();
         let scale = n as f64 / self.total;
         self.light.clear();
@@ -99,7 +100,10 @@ mod tests {
                 owned[other as usize] += (1.0 - f64::from(own)) / n as f64;
             }
             for (owned, weight) in owned.iter().zip(&weights) {
-                assert!((owned - f64::from(*weight) / total).abs() < 1e-6, "{weights:?}");
+                assert!(
+                    (owned - f64::from(*weight) / total).abs() < 1e-6,
+                    "{weights:?}"
+                );
             }
         }
     }

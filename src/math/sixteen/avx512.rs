@@ -2,16 +2,15 @@
 
 use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::{
-    __m512, __m512i, _CMP_LE_OQ, _mm_loadu_si128, _mm_mask_add_epi8, _mm_set1_epi8,
-    _mm_storeu_si128, _mm256_loadu_si256, _mm256_mask_add_epi16, _mm256_set1_epi16,
+    __m512, __m512i, _CMP_LE_OQ, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_mask_add_epi8,
+    _mm_set1_epi8, _mm_storeu_si128, _mm256_loadu_si256, _mm256_mask_add_epi16, _mm256_set1_epi16,
     _mm256_storeu_si256, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
-    _mm512_castsi128_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
-    _mm512_cvtepu16_epi32, _mm512_cvtepu32_ps, _mm512_i32gather_ps, _mm512_load_ps,
-    _mm512_loadu_si512, _mm512_mask_add_epi32, _mm512_mask_cmpeq_epi32_mask,
-    _mm512_mask_mov_ps, _mm512_mask_sub_epi32, _mm512_maskz_alignr_epi32,
-    _mm512_maskz_loadu_epi32, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_srl_epi32, _mm512_store_ps, _mm512_storeu_si512, _mm_cvtsi32_si128,
-    _mm512_cvtss_f32,
+    _mm512_castsi128_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps,
+    _mm512_cvtepu8_epi32, _mm512_cvtepu16_epi32, _mm512_cvtepu32_ps, _mm512_cvtss_f32,
+    _mm512_i32gather_ps, _mm512_load_ps, _mm512_loadu_si512, _mm512_mask_add_epi32,
+    _mm512_mask_cmpeq_epi32_mask, _mm512_mask_mov_ps, _mm512_mask_sub_epi32,
+    _mm512_maskz_alignr_epi32, _mm512_maskz_loadu_epi32, _mm512_mul_ps, _mm512_permutexvar_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_srl_epi32, _mm512_store_ps, _mm512_storeu_si512,
 };
 
 use super::{Kernel, LANES, Line, Simd};

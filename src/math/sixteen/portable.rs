@@ -94,13 +94,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn products(
-        self,
-        entries: &[u32],
-        shift: u32,
-        weights: &[f32],
-        less: u32,
-    ) -> [f32; LANES] {
+    fn products(self, entries: &[u32], shift: u32, weights: &[f32], less: u32) -> [f32; LANES] {
         assert!(weights.len() >> (32 - shift) > 0, "a weight for every key");
         let mut products = [0.0; LANES];
         for (lane, (product, &entry)) in products.iter_mut().zip(entries).enumerate() {

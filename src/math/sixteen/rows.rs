@@ -1,6 +1,5 @@
 //! Rows of counts, sixteen after sixteen, each in as few bytes as its largest count needs.
 
-
 use super::{Count, LANES};
 
 /// One cache line of counts.
@@ -28,7 +27,6 @@ pub struct Rows {
     /// Sixteens in a row.
     sixteens: usize,
 }
-
 
 impl Rows {
     /// No rows yet, of at least `counts` counts each.
@@ -78,9 +76,7 @@ impl Rows {
         let start = self.start::<C>(name);
         // SAFETY: `start` has checked that so many bytes lie there; any bytes are unsigned counts
         // (`Count` is sealed to them), and lines are more aligned than those.
-        unsafe {
-            std::slice::from_raw_parts(self.lines.as_ptr().add(start).cast(), self.sixteens)
-        }
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().add(start).cast(), self.sixteens) }
     }
 
     /// The row `name`, of the width that its name says.

@@ -135,7 +135,11 @@ pub fn pick<S: Simd>(simd: S, sums: S::Floats, at: f64) -> (usize, f64) {
         below = simd.at_most(sums, simd.lane(sums, LANES - 1).next_down()) & (ALL >> 1);
     }
     let lane = below.count_ones() as usize;
-    let before = if lane > 0 { simd.lane(sums, lane - 1) } else { 0.0 };
+    let before = if lane > 0 {
+        simd.lane(sums, lane - 1)
+    } else {
+        0.0
+    };
     (lane, at - f64::from(before))
 }
 

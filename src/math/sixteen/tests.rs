@@ -164,8 +164,18 @@ fn rows_keep_apart_and_are_as_wide_as_they_need() {
         };
         let all = |rows: &Rows, name: u32| -> Vec<u32> {
             match Rows::width(name) {
-                Width::One => rows.row::<u8>(name).as_flattened().iter().map(|n| n.get()).collect(),
-                Width::Two => rows.row::<u16>(name).as_flattened().iter().map(|n| n.get()).collect(),
+                Width::One => rows
+                    .row::<u8>(name)
+                    .as_flattened()
+                    .iter()
+                    .map(|n| n.get())
+                    .collect(),
+                Width::Two => rows
+                    .row::<u16>(name)
+                    .as_flattened()
+                    .iter()
+                    .map(|n| n.get())
+                    .collect(),
                 Width::Four => rows.row::<u32>(name).as_flattened().to_vec(),
             }
         };
@@ -173,7 +183,10 @@ fn rows_keep_apart_and_are_as_wide_as_they_need() {
             fill(&mut rows, name, value);
         }
         for (&name, &value) in names.iter().zip(&largest) {
-            assert_eq!(all(&rows, name), vec![value; counts.div_ceil(LANES) * LANES]);
+            assert_eq!(
+                all(&rows, name),
+                vec![value; counts.div_ceil(LANES) * LANES]
+            );
         }
     }
 }

@@ -50,11 +50,13 @@ pub(super) struct Sampler {
 
 impl Sampler {
     /// A sampler for `alpha.len()` topics and `words` words, all counts 0.
+    #[cfg(test)]
     pub(super) fn new(alpha: Vec<f64>, beta: f64, words: usize) -> Sampler {
         Sampler::with(Method::Auto, 1, alpha, beta, words)
     }
 
-    /// The same with another method, which may take so many `steps`.
+    /// A sampler for `alpha.len()` topics and `words` words, all counts 0, by a method that may take
+    /// so many `steps` a token.
     pub(super) fn with(
         method: Method,
         steps: u32,
@@ -77,6 +79,12 @@ impl Sampler {
         };
         sampler.refill();
         sampler
+    }
+
+    /// Draws as another kind of processor does.
+    #[cfg(test)]
+    pub(super) fn set_processor(&mut self, processor: Processor) {
+        self.processor = processor;
     }
 
     /// The form in which its documents must be.
