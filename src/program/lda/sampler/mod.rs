@@ -131,9 +131,6 @@ impl Sampler {
     pub(super) fn enter(&mut self, row: impl Iterator<Item = (u32, i32)>) {
         self.state.put_counts(row);
         self.settle();
-        if let Some(proposals) = &mut self.proposals {
-            proposals.enter(&self.state);
-        }
     }
 
     /// Ends a word: its (topic, count) pairs go to `row`, topics ascending, no count 0.
@@ -143,9 +140,6 @@ impl Sampler {
             self.state.settle_inverse();
         }
         self.settle();
-        if let Some(proposals) = &mut self.proposals {
-            proposals.leave(&self.state);
-        }
         self.state.touched.clear();
     }
 
@@ -183,7 +177,7 @@ impl Sampler {
     ) {
         self.processor.run(Draws::<Z, LEARN> {
             state: &mut self.state,
-            proposals: self.proposals.as_ref(),
+            proposals: self.proposals.as_mut(),
             delayed: self.delayed,
             documents,
             handles,
@@ -219,7 +213,7 @@ impl Sampler {
 /// Some tokens of a word.
 struct Draws<'a, Z, const LEARN: bool> {
     state: &'a mut State,
-    proposals: Option<&'a Proposals>,
+    proposals: Option<&'a mut Proposals>,
     delayed: bool,
     documents: &'a mut Documents,
     handles: &'a [Handle],

@@ -3,12 +3,14 @@
 //! A token's topic s is kept or changed in a few steps, each proposing a topic t and taking it with
 //! probability min(1, ratio). Proposals come in turns (LightLDA: Yuan et al., WWW 2015)
 //!
-//! * from the word, (ñ_wk + β) / (ñ_k + Vβ), as these counts were when the word came (ñ_k: when its
-//!   block came): two alias tables, one for the topics that the word has, one for β;
-//! * from the document, n_dk + α_k, as it is now without the token: for these the ratio is q_t / q_s.
+//! * from the word, n_wk + β without the token: the topic of another token of the word, picked at
+//!   random (of this worker's as it is now, of the others' from an alias table), or any topic for β;
+//! * from the document, n_dk + α_k without the token.
 //!
-//! The ratio makes up for what is late in a proposal, so the stationary distribution is exactly that
-//! of collapsed Gibbs sampling; but a step moves less far than a draw, so passes do less.
+//! LightLDA draws the first kind from an alias table of what n_wk was some time ago, the token itself
+//! included. That is not quite exact: what a token was proposed would depend on what it was. Here
+//! proposals know only the other tokens, so the stationary distribution is exactly that of collapsed
+//! Gibbs sampling; but a step moves less far than a draw, so passes do less.
 //!
 //! **Delayed counts** (`--sampler warp`, after WarpLDA: Chen et al., VLDB 2016). While a word stays
 //! its q stands still, as it was when the word came, the tokens themselves included; changes are
@@ -20,7 +22,7 @@
 
 use crate::math::alias::AliasTable;
 use crate::math::rng::Rng;
-use crate::math::sixteen::{Floats, LANES, Simd};
+use crate::math::sixteen::{LANES, Simd};
 
 use super::sparse::{NONE, Weighed, find_entry};
 use super::state::State;
@@ -31,23 +33,19 @@ use crate::program::lda::tokens::Cell;
 /// How many tokens ahead a document is asked for.
 const AHEAD: usize = 8;
 
-/// What words propose.
+/// What words and α propose.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Proposals {
     /// Rounds of one proposal of the word and one of the document.
     steps: u32,
-    /// ñ_wk / (ñ_k + Vβ) for the topics of the word.
-    word: AliasTable,
-    /// Which topics those are.
-    topics: Vec<u32>,
-    /// 1 / (ñ_k + Vβ).
-    smooth: AliasTable,
     /// α_k.
     prior: AliasTable,
-    /// 1 / (ñ_k + Vβ).
-    inverse: Floats,
-    /// (ñ_wk + β) / (ñ_k + Vβ).
-    weights: Floats,
+    /// Tokens of the word at other workers.
+    others: AliasTable,
+    /// Their topics.
+    topics: Vec<u32>,
+    /// Tokens of the word by topic, one that is being drawn left out; all 0 between words.
+    times: Vec<u32>,
 }
 
 impl Proposals {
@@ -58,89 +56,120 @@ impl Proposals {
         }
     }
 
-    /// Takes over α, β and the totals.
+    /// Takes over α.
     pub(super) fn refill(&mut self, state: &State) {
-        let topics = state.topics();
-        self.inverse.clone_from(&state.inverse);
-        self.weights.clone_from(&state.inverse);
-        self.weights.iter_mut().for_each(|w| *w *= state.beta);
-        self.smooth.build(self.inverse[..topics].iter().copied());
-        self.prior.build(state.alpha[..topics].iter().copied());
+        self.prior.build(state.alpha[..state.topics()].iter().copied());
+        self.times.resize(state.topics(), 0);
     }
 
-    /// Begins a word: its topics are the touched ones.
-    pub(super) fn enter(&mut self, state: &State) {
-        self.topics.clone_from(&state.touched);
-        let weight = |k: u32| {
-            let k = k as usize;
-            state.counts[k].max(0) as f32 * self.inverse[k]
-        };
-        self.word.build(self.topics.iter().map(|&k| weight(k)));
-        for &topic in &self.topics {
-            let k = topic as usize;
-            self.weights[k] = (state.counts[k].max(0) as f32 + state.beta) * self.inverse[k];
+    /// Begins a word whose topics are the touched ones; tokens that it has here are `own`.
+    fn enter<Z: Cell>(&mut self, state: &State, own: &[Z]) {
+        for topic in own {
+            self.times[topic.get() as usize] += 1;
+        }
+        self.topics.clear();
+        let times = |k: u32| state.counts[k as usize].max(0) as u32;
+        let elsewhere = |k: u32| times(k).saturating_sub(self.times[k as usize]);
+        let touched = state.touched.iter().copied();
+        self.topics.extend(touched.filter(|&k| elsewhere(k) > 0));
+        self.others.build(self.topics.iter().map(|&k| elsewhere(k) as f32));
+        let others: Vec<u32> = self.topics.iter().map(|&k| elsewhere(k)).collect();
+        for (&topic, times) in self.topics.iter().zip(others) {
+            self.times[topic as usize] += times;
         }
     }
 
     /// Ends a word.
-    pub(super) fn leave(&mut self, state: &State) {
-        for &topic in &self.topics {
-            self.weights[topic as usize] = state.beta * self.inverse[topic as usize];
+    fn leave<Z: Cell>(&mut self, own: &[Z]) {
+        let own = own.iter().map(|topic| topic.get());
+        for topic in own.chain(self.topics.iter().copied()) {
+            self.times[topic as usize] = 0;
         }
     }
 
-    /// A topic that the word proposes.
+    /// A topic that the word proposes to the token `at` of those here, or to one that is not counted.
     #[inline(always)]
-    fn of_word(&self, beta: f32, rng: &mut Rng) -> usize {
-        let smooth = f64::from(beta) * self.smooth.total();
-        let at = rng.uniform() * (self.word.total() + smooth);
-        if at < self.word.total() {
-            self.topics[self.word.draw(rng.uniform())] as usize
+    fn of_word<Z: Cell>(&self, beta: f32, own: &[Z], at: Option<usize>, rng: &mut Rng) -> usize {
+        let here = own.len() - usize::from(at.is_some());
+        let here = if at.is_some() { here } else { 0 };
+        let counted = self.others.total() + here as f64;
+        let topics = self.times.len();
+        let place = rng.uniform() * (counted + f64::from(beta) * topics as f64);
+        if place < here as f64 {
+            let other = place as usize;
+            let skipped = usize::from(at.is_some_and(|at| other >= at));
+            own[other + skipped].get() as usize
+        } else if place < counted {
+            self.topics[self.others.draw(rng.uniform())] as usize
         } else {
-            self.smooth.draw(rng.uniform())
+            rng.below(topics as u64) as usize
         }
     }
 }
 
-/// Draws the topics of tokens of the current word, which all have one. Unless it shall `LEARN`, only
-/// documents change; `DELAYED` as described above.
+/// Draws the topics of all tokens that the current word has here, which all have one. Unless it
+/// shall `LEARN`, only documents change, and the tokens are not among the word's; `DELAYED` as
+/// described above.
 #[inline(always)]
 pub(super) fn draw<S: Simd, Z: Cell, const LEARN: bool, const DELAYED: bool>(
     simd: S,
     state: &mut State,
-    proposals: &Proposals,
+    proposals: &mut Proposals,
     entries: &mut Entries,
     handles: &[Handle],
     topics: &mut [Z],
     rng: &mut Rng,
 ) {
-    for (index, topic) in topics.iter_mut().enumerate() {
+    proposals.enter(state, if LEARN { &*topics } else { &[] });
+    for index in 0..topics.len() {
         if let Some(&soon) = handles.get(index + AHEAD) {
             entries.touch(soon);
         }
-        let (handle, old) = (handles[index], topic.get() as usize);
-        if LEARN && !DELAYED {
+        let (handle, old) = (handles[index], topics[index].get() as usize);
+        if LEARN {
             count(state, old);
-            state.change(simd, old, -1);
+            proposals.times[old] -= 1;
+            if !DELAYED {
+                state.change(simd, old, -1);
+            }
         }
-        let out = entries.find(simd, handle, old as u32).unwrap_or(NONE);
-        let new = step(simd, state, proposals, entries, handle, old, out, rng);
-        if new != old && out != NONE {
-            entries.take(handle, out);
+        let token = Token {
+            handle,
+            old,
+            out: entries.find(simd, handle, old as u32).unwrap_or(NONE),
+            own: &*topics,
+            at: LEARN.then_some(index),
+        };
+        let new = step(simd, state, proposals, entries, &token, rng);
+        if new != old && token.out != NONE {
+            entries.take(handle, token.out);
             entries.add(simd, handle, new as u32);
         }
         if LEARN {
             count(state, new);
+            proposals.times[new] += 1;
             if !DELAYED {
                 state.change(simd, new, 1);
             } else if new != old {
-                count(state, old);
                 state.change_later(old, -1);
                 state.change_later(new, 1);
             }
         }
-        *topic = Z::from_topic(new as u32);
+        topics[index] = Z::from_topic(new as u32);
     }
+    proposals.leave(if LEARN { &*topics } else { &[] });
+}
+
+/// A token that is about to move.
+struct Token<'a, Z> {
+    handle: Handle,
+    old: usize,
+    /// The entry of its topic in its document.
+    out: usize,
+    /// All tokens of the word here.
+    own: &'a [Z],
+    /// Its place among them; None if they are not counted.
+    at: Option<usize>,
 }
 
 /// Notes that the word has a topic, if it is new.
@@ -151,19 +180,19 @@ fn count(state: &mut State, topic: usize) {
     }
 }
 
-/// Where a token goes from topic `old`, whose entry is `out`.
+/// Where a token goes.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "all of a token's surroundings")]
-fn step<S: Simd>(
+fn step<S: Simd, Z: Cell>(
     simd: S,
     state: &mut State,
     proposals: &Proposals,
     entries: &Entries,
-    handle: Handle,
-    old: usize,
-    out: usize,
+    token: &Token<'_, Z>,
     rng: &mut Rng,
 ) -> usize {
+    let &Token {
+        handle, old, out, ..
+    } = token;
     let of = entries.of(handle);
     let weighed = weigh(simd, state, of, entries.shift(), out);
     let times = |topic: usize| {
@@ -171,14 +200,15 @@ fn step<S: Simd>(
         let count = found.map_or(0, |at| entries.times(of[at]));
         (count - u32::from(topic == old && count > 0)) as f32
     };
+    let proposed = |topic: usize| proposals.times[topic] as f32 + state.beta;
     let mut now = old;
     let mut mixture = times(old) + state.alpha[old];
     for _ in 0..proposals.steps {
-        let next = proposals.of_word(state.beta, rng);
+        let next = proposals.of_word(state.beta, token.own, token.at, rng);
         if next != now {
             let its = times(next) + state.alpha[next];
-            let forth = its * state.q[next] * proposals.weights[now];
-            let back = mixture * state.q[now] * proposals.weights[next];
+            let forth = its * state.q[next] * proposed(now);
+            let back = mixture * state.q[now] * proposed(next);
             if rng.uniform() as f32 * back < forth {
                 (now, mixture) = (next, its);
             }
