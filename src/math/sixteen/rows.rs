@@ -97,7 +97,7 @@ impl Rows {
     #[inline(always)]
     pub fn touch(&self, name: u32) {
         let start = name as usize / 4;
-        let bytes = self.sixteens * LANES << (name & 3);
+        let bytes = (self.sixteens * LANES) << (name & 3);
         for line in 0..bytes.div_ceil(BYTES) {
             crate::math::prefetch::prefetch(&self.lines, start + line);
         }
