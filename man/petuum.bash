@@ -1460,7 +1460,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__lda)
-            opts="-k -o -q -h -V --format --vocab --stop-words --min-count --topics --alpha --beta --optimize-alpha --optimize-beta --holdout --left-to-right --parallel --blocks-per-worker --top-words --topics-every --topics-folder --doc-topics --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-k -o -q -h -V --format --vocab --stop-words --min-count --topics --alpha --beta --optimize-alpha --optimize-beta --holdout --left-to-right --parallel --sampler --mh-steps --blocks-per-worker --top-words --topics-every --topics-folder --doc-topics --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1508,6 +1508,14 @@ _petuum() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -W "model data" -- "${cur}"))
+                    return 0
+                    ;;
+                --sampler)
+                    COMPREPLY=($(compgen -W "auto dense sparse alias warp" -- "${cur}"))
+                    return 0
+                    ;;
+                --mh-steps)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --blocks-per-worker)

@@ -231,6 +231,12 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -l holdout -d 'Part o
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l left-to-right -d 'At the end, also estimate ln p of whole held-out documents with so many particles' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l parallel -d 'What workers share' -r -f -a "model\t'Word blocks rotate around the workers; counts of words are never stale'
 data\t'Counts of all words are shared, as stale as --staleness allows; for comparison'"
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l sampler -d 'How topics are drawn' -r -f -a "auto\t'What is fastest for so many topics: dense or sparse'
+dense\t'All topics weighed, sixteen at a time; exact'
+sparse\t'The document\'s topics weighed, a tree for the others; exact'
+alias\t'Metropolis-Hastings steps, proposals from alias tables; exact, but moves less'
+warp\t'The same with counts of words that lag behind; not exact'"
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l mh-steps -d 'Rounds of proposals for each token, with --sampler alias or warp' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l blocks-per-worker -d 'Word blocks for each worker; with 2, one travels while the other is worked on' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l top-words -d 'Words that describe a topic, at the end of the run and in topics.txt' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l topics-every -d 'Write the topics\' top words every so many passes, to topics-PASS.txt in --topics-folder' -r

@@ -7,6 +7,8 @@
 //! | [`rng`] | seeded random streams, one per (seed, worker, clock, stream) |
 //! | [`special`] | ln Γ, ψ, and compensated sums |
 //! | [`ftree`] | a discrete distribution whose weights change: draw and change in O(log n) |
+//! | [`alias`] | a discrete distribution that is drawn from many times |
+//! | [`sixteen`] | sixteen numbers at a time: draws from many weights |
 //! | [`factors`] | rows of factors, and the inner loops of matrix factorisation |
 //! | [`dense`] | dots and sums of f32 columns, by SIMD |
 //! | [`columns`] | a matrix by columns, dense or sparse |
@@ -21,6 +23,8 @@ pub mod prefetch;
 pub mod rng;
 pub mod special;
 pub mod ftree;
+pub mod alias;
+pub mod sixteen;
 pub mod factors;
 pub mod activation;
 pub mod gemm;

@@ -1,62 +1,72 @@
-//! Documents: how many tokens of each has which topic, n_dk, for the topics that occur.
+//! Documents: how many tokens of each has which topic, n_dk.
 //!
-//! All documents lie in one array of `u32`. A document is the number of its entries, then the
-//! entries, unsorted, topic in the high bits and count in the low ones. It never needs more entries
-//! than it has tokens, nor more than there are topics; a sampler that meets it touches one cache
-//! line or two. A document is named by the place where it begins, its [`Handle`].
+//! Where there are few topics a document is a row of counts, one for each; where there are many it
+//! is a list of those that occur. A document is named by the place where it begins, its [`Handle`].
+//! Both forms go into checkpoints as lists of entries, topic in the high bits and count in the low
+//! ones.
 
+use super::entries::{self, Entries};
 use crate::error::{Error, Result};
-use crate::math::prefetch::prefetch;
+use crate::math::sixteen::{Count, Rows, Width};
+#[cfg(test)]
+use crate::math::sixteen::{Kernel, Processor, Simd};
 
-/// Where a document begins in the array.
+/// Where a document begins.
 pub(super) type Handle = u32;
 
 /// The most topics that entries have room for.
 pub(super) const TOPICS_MAX: u32 = 1 << 20;
 
+/// In which form counts are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One count for each topic, in as many bytes as the document's length needs.
+    Dense,
+    /// A list of those that are not 0.
+    Sparse,
+}
+
+/// The counts themselves.
+#[derive(Debug)]
+pub(super) enum Counts {
+    /// See [`Form::Dense`].
+    Dense(Rows),
+    /// See [`Form::Sparse`].
+    Sparse(Entries),
+}
+
 /// The documents of one worker and their topic counts.
 #[derive(Debug)]
 pub(super) struct Documents {
-    arena: Vec<u32>,
-    /// Where each document begins; one more at the end.
+    pub(super) counts: Counts,
+    /// Where each document begins; of sparse ones also where the last one ends.
     starts: Vec<Handle>,
     /// Tokens of each document.
     lengths: Vec<u32>,
-    /// Bits of an entry that hold the count.
-    shift: u32,
     topics: u32,
 }
 
 impl Documents {
     /// Documents of these lengths, no token assigned, for `topics` ≤ [`TOPICS_MAX`] topics.
-    pub(super) fn new(lengths: Vec<u32>, topics: u32) -> Result<Documents> {
-        let shift = topics.max(2).next_power_of_two().leading_zeros() + 1;
-        let mut documents = Documents {
-            arena: vec![],
-            starts: vec![0],
-            lengths,
-            shift,
-            topics,
+    pub(super) fn new(lengths: Vec<u32>, topics: u32, form: Form) -> Result<Documents> {
+        let (counts, starts) = match form {
+            Form::Sparse => {
+                let (entries, starts) = Entries::new(&lengths, topics)?;
+                (Counts::Sparse(entries), starts)
+            }
+            Form::Dense => {
+                let mut rows = Rows::new(topics as usize);
+                let starts: Option<Vec<u32>> = lengths.iter().map(|&n| rows.push(n)).collect();
+                rows.finish();
+                (Counts::Dense(rows), starts.ok_or_else(too_many)?)
+            }
         };
-        let mut end = 0u64;
-        for &length in &documents.lengths {
-            // A count that does not fit an entry takes several entries of one topic.
-            let entries = if length > documents.count_max() {
-                length
-            } else {
-                length.min(topics)
-            };
-            end += 1 + u64::from(entries);
-            let start = Handle::try_from(end).map_err(|_| {
-                Error::Usage(
-                    "--workers: one worker's documents take more than 16 GiB; use more workers"
-                        .into(),
-                )
-            })?;
-            documents.starts.push(start);
-        }
-        documents.arena = vec![0; end as usize];
-        Ok(documents)
+        Ok(Documents {
+            counts,
+            starts,
+            lengths,
+            topics,
+        })
     }
 
     /// Number of documents.
@@ -75,152 +85,83 @@ impl Documents {
         self.starts[document]
     }
 
-    /// The document's entries. See [`Documents::topic`] and [`Documents::times`].
-    #[inline]
-    pub(super) fn entries(&self, handle: Handle) -> &[u32] {
-        let rest = &self.arena[handle as usize..];
-        &rest[1..=rest[0] as usize]
-    }
-
-    /// Asks for the document's first two cache lines, because they are needed soon.
-    #[inline]
-    pub(super) fn touch(&self, handle: Handle) {
-        prefetch(&self.arena, handle as usize);
-        prefetch(&self.arena, handle as usize + 16);
-    }
-
-    /// The partial sums over the document's entries of count · `q[topic]`, one token of topic `out`
-    /// left out (`u32::MAX`: none), go to `sums`. Returns the last sum and the place of `out`'s
-    /// entry.
-    #[inline]
-    pub(super) fn weigh(
-        &self,
-        handle: Handle,
-        out: u32,
-        q: &[f64],
-        sums: &mut Vec<f64>,
-    ) -> (f64, usize) {
-        let mask = self.count_max();
-        let entries = self.entries(handle);
-        if sums.len() < entries.len() {
-            sums.resize(entries.len(), 0.0);
-        }
-        let (mut sum, mut place, mut pending) = (0.0, usize::MAX, 1);
-        for (index, (&entry, partial)) in entries.iter().zip(sums).enumerate() {
-            let topic = entry >> self.shift;
-            // One token only, though a topic with very many may have two entries.
-            let leaves = u32::from(topic == out) & pending;
-            pending -= leaves;
-            place = if leaves == 1 { index } else { place };
-            sum += f64::from((entry & mask) - leaves) * q[topic as usize];
-            *partial = sum;
-        }
-        (sum, place)
-    }
-
-    /// Takes one token out of the entry at `out` and puts one into the entry at `into`, another one.
-    #[inline]
-    pub(super) fn shift_token(&mut self, handle: Handle, out: usize, into: usize) {
-        let mask = self.count_max();
-        let rest = &mut self.arena[handle as usize..];
-        let last = rest[0] as usize;
-        rest[1 + out] -= 1;
-        let mut into = 1 + into;
-        if rest[1 + out] & mask == 0 {
-            rest[1 + out] = rest[last];
-            rest[0] -= 1;
-            into = if into == last { 1 + out } else { into };
-        }
-        let entry = rest[into];
-        if entry & mask < mask {
-            rest[into] = entry + 1;
-        } else {
-            self.add(handle, entry >> self.shift);
-        }
-    }
-
-    /// Takes one token out of the entry at `out`.
-    #[inline]
-    pub(super) fn take(&mut self, handle: Handle, out: usize) {
-        let mask = self.count_max();
-        let rest = &mut self.arena[handle as usize..];
-        rest[1 + out] -= 1;
-        if rest[1 + out] & mask == 0 {
-            rest[1 + out] = rest[rest[0] as usize];
-            rest[0] -= 1;
-        }
-    }
-
-    /// The topic of an entry.
-    #[inline]
-    pub(super) fn topic(&self, entry: u32) -> usize {
-        (entry >> self.shift) as usize
-    }
-
-    /// The count of an entry.
-    #[inline]
-    pub(super) fn times(&self, entry: u32) -> u32 {
-        entry & self.count_max()
-    }
-
-    /// Puts one token of `topic` in.
-    #[inline]
-    pub(super) fn add(&mut self, handle: Handle, topic: u32) {
-        let (shift, mask) = (self.shift, self.count_max());
-        let rest = &mut self.arena[handle as usize..];
-        let entries = rest[0] as usize;
-        let has_room = |entry: &&mut u32| **entry >> shift == topic && **entry & mask < mask;
-        match rest[1..=entries].iter_mut().find(has_room) {
-            Some(entry) => *entry += 1,
-            None => {
-                rest[1 + entries] = topic << shift | 1;
-                rest[0] += 1;
-            }
-        }
-    }
-
     /// The document's (topic, count) pairs, topics ascending and each once, into `pairs`.
     pub(super) fn counts(&self, document: usize, pairs: &mut Vec<(u32, u32)>) {
         pairs.clear();
-        let entries = self.entries(self.starts[document]);
-        pairs.extend(entries.iter().map(|&e| (e >> self.shift, self.times(e))));
-        pairs.sort_unstable();
-        pairs.dedup_by(|from, into| {
-            let same = from.0 == into.0;
-            into.1 += if same { from.1 } else { 0 };
-            same
-        });
+        let handle = self.starts[document];
+        match &self.counts {
+            Counts::Dense(rows) => read(rows, handle, pairs),
+            Counts::Sparse(entries) => {
+                let pair = |&e: &u32| (entries.topic(e) as u32, entries.times(e));
+                pairs.extend(entries.of(handle).iter().map(pair));
+                pairs.sort_unstable();
+                pairs.dedup_by(|from, into| {
+                    let same = from.0 == into.0;
+                    into.1 += if same { from.1 } else { 0 };
+                    same
+                });
+            }
+        }
     }
 
     /// All documents one after the other: the number of entries, then the entries in their order.
     /// A checkpoint keeps the order, because it decides which topic a random number means.
     pub(super) fn entries_in_order(&self) -> Vec<u32> {
-        let mut all = Vec::new();
-        for &handle in &self.starts[..self.count()] {
-            let entries = self.entries(handle);
-            all.push(entries.len() as u32);
-            all.extend_from_slice(entries);
+        let (mut all, mut pairs) = (vec![], vec![]);
+        for document in 0..self.count() {
+            let start = all.len();
+            all.push(0);
+            match &self.counts {
+                Counts::Sparse(entries) => {
+                    all.extend_from_slice(entries.of(self.starts[document]));
+                }
+                Counts::Dense(_) => {
+                    self.counts(document, &mut pairs);
+                    pairs.iter().for_each(|&pair| self.write(pair, &mut all));
+                }
+            }
+            all[start] = (all.len() - start - 1) as u32;
         }
         all
+    }
+
+    /// Writes a count as entries: more than one where it is too large for one.
+    fn write(&self, (topic, mut count): (u32, u32), all: &mut Vec<u32>) {
+        let shift = entries::shift(self.topics);
+        let most = (1 << shift) - 1;
+        while count > 0 {
+            let part = count.min(most);
+            all.push(topic << shift | part);
+            count -= part;
+        }
     }
 
     /// Puts back what [`Documents::entries_in_order`] gave.
     pub(super) fn set_entries(&mut self, all: &[u32]) -> Result<()> {
         let mut rest = all;
-        for place in self.starts.windows(2) {
-            let slot = &mut self.arena[place[0] as usize..place[1] as usize];
+        let shift = entries::shift(self.topics);
+        for document in 0..self.count() {
             let length = rest.first().map_or(usize::MAX, |&length| length as usize);
-            if length >= slot.len() || length >= rest.len() {
+            if length >= rest.len() {
                 return Err(of_other_documents());
             }
-            slot[..=length].copy_from_slice(&rest[..=length]);
-            if slot[1..=length]
-                .iter()
-                .any(|entry| entry >> self.shift >= self.topics)
-            {
-                return Err(of_other_documents());
-            }
+            let own = &rest[1..=length];
             rest = &rest[length + 1..];
+            let tokens: u64 = own.iter().map(|e| u64::from(e & ((1 << shift) - 1))).sum();
+            let known = own.iter().all(|entry| entry >> shift < self.topics);
+            if !known || tokens > u64::from(self.lengths[document]) {
+                return Err(of_other_documents());
+            }
+            let handle = self.starts[document];
+            match &mut self.counts {
+                Counts::Sparse(entries) => {
+                    let room = (self.starts[document + 1] - handle) as usize - 1;
+                    if !entries.put(handle, room, own) {
+                        return Err(of_other_documents());
+                    }
+                }
+                Counts::Dense(rows) => write_row(rows, handle, shift, own),
+            }
         }
         if rest.is_empty() {
             Ok(())
@@ -229,10 +170,75 @@ impl Documents {
         }
     }
 
-    #[inline]
-    fn count_max(&self) -> u32 {
-        (1 << self.shift) - 1
+    /// Takes one token of `topic` out, or, with `by` 1, puts one in.
+    #[cfg(test)]
+    pub(super) fn change(&mut self, handle: Handle, topic: u32, by: i32) {
+        struct Change<'a>(&'a mut Entries, Handle, u32, i32);
+        impl Kernel for Change<'_> {
+            type Output = ();
+            fn run<S: Simd>(self, simd: S) {
+                let Change(entries, handle, topic, by) = self;
+                if by > 0 {
+                    entries.add(simd, handle, topic);
+                } else {
+                    let at = entries.find(simd, handle, topic).expect("a token to take out");
+                    entries.take(handle, at);
+                }
+            }
+        }
+        match &mut self.counts {
+            Counts::Sparse(entries) => {
+                Processor::detect().run(Change(entries, handle, topic, by));
+            }
+            Counts::Dense(rows) => {
+                let (at, lane) = (topic as usize / 16, topic as usize % 16);
+                match Rows::width(handle) {
+                    Width::One => bump(&mut rows.row_mut::<u8>(handle)[at][lane], by),
+                    Width::Two => bump(&mut rows.row_mut::<u16>(handle)[at][lane], by),
+                    Width::Four => bump(&mut rows.row_mut::<u32>(handle)[at][lane], by),
+                }
+            }
+        }
     }
+}
+
+#[cfg(test)]
+fn bump<C: Count>(count: &mut C, by: i32) {
+    *count = C::new(count.get().checked_add_signed(by).expect("a count"));
+}
+
+fn read(rows: &Rows, handle: Handle, pairs: &mut Vec<(u32, u32)>) {
+    fn some<C: Count>(row: &[[C; 16]], pairs: &mut Vec<(u32, u32)>) {
+        let counts = row.as_flattened().iter().map(|count| count.get());
+        pairs.extend((0..).zip(counts).filter(|&(_, count)| count > 0));
+    }
+    match Rows::width(handle) {
+        Width::One => some(rows.row::<u8>(handle), pairs),
+        Width::Two => some(rows.row::<u16>(handle), pairs),
+        Width::Four => some(rows.row::<u32>(handle), pairs),
+    }
+}
+
+fn write_row(rows: &mut Rows, handle: Handle, shift: u32, entries: &[u32]) {
+    fn all<C: Count>(row: &mut [[C; 16]], shift: u32, entries: &[u32]) {
+        let row = row.as_flattened_mut();
+        row.fill(C::default());
+        for entry in entries {
+            let count = &mut row[(entry >> shift) as usize];
+            *count = C::new(count.get() + (entry & ((1 << shift) - 1)));
+        }
+    }
+    match Rows::width(handle) {
+        Width::One => all(rows.row_mut::<u8>(handle), shift, entries),
+        Width::Two => all(rows.row_mut::<u16>(handle), shift, entries),
+        Width::Four => all(rows.row_mut::<u32>(handle), shift, entries),
+    }
+}
+
+fn too_many() -> Error {
+    Error::Usage(
+        "--workers: one worker's documents take more than 64 GiB; use more workers".into(),
+    )
 }
 
 fn of_other_documents() -> Error {
@@ -245,27 +251,25 @@ mod tests {
     use crate::math::rng::Rng;
     use std::collections::BTreeMap;
 
-    fn against_a_map(lengths: Vec<u32>, topics: u32, steps: usize) {
+    fn against_a_map(lengths: Vec<u32>, topics: u32, steps: usize, form: Form) {
         let mut rng = Rng::stream(9, 0, 0, u64::from(topics));
-        let mut documents = Documents::new(lengths.clone(), topics).unwrap();
+        let mut documents = Documents::new(lengths.clone(), topics, form).unwrap();
         let mut truth: Vec<BTreeMap<u32, u32>> = vec![BTreeMap::new(); lengths.len()];
         let mut tokens: Vec<Vec<u32>> = vec![vec![]; lengths.len()];
-        let (q, mut sums) = (vec![1.0; topics as usize], vec![]);
         for _ in 0..steps {
             let d = rng.below(lengths.len() as u64) as usize;
             let handle = documents.handle(d);
             if tokens[d].len() == lengths[d] as usize {
                 let at = rng.below(tokens[d].len() as u64) as usize;
                 let topic = tokens[d].swap_remove(at);
-                let (_, place) = documents.weigh(handle, topic, &q, &mut sums);
-                documents.take(handle, place);
+                documents.change(handle, topic, -1);
                 *truth[d].get_mut(&topic).unwrap() -= 1;
                 truth[d].retain(|_, count| *count > 0);
             } else {
                 // Few topics, from both ends, so that counts grow.
                 let topic = [0, 1, topics - 1][rng.below(3) as usize].min(topics - 1);
                 tokens[d].push(topic);
-                documents.add(handle, topic);
+                documents.change(handle, topic, 1);
                 *truth[d].entry(topic).or_default() += 1;
             }
         }
@@ -282,32 +286,37 @@ mod tests {
 
     #[test]
     fn counts_are_those_of_a_map() {
-        against_a_map(vec![3, 50, 1, 400], 100, 5000);
-        against_a_map(vec![7, 9], 1, 500);
-        against_a_map(vec![5, 64], 2, 500);
-        against_a_map(vec![30], 65_537, 1000);
+        for form in [Form::Sparse, Form::Dense] {
+            against_a_map(vec![3, 50, 1, 400], 100, 5000, form);
+            against_a_map(vec![7, 9], 1, 500, form);
+            against_a_map(vec![5, 64], 2, 500, form);
+            against_a_map(vec![30], 65_537, 1000, form);
+            against_a_map(vec![300, 255, 256, 70_000], 17, 200_000, form);
+        }
     }
 
     #[test]
     fn a_count_beyond_an_entry_takes_two_entries() {
-        against_a_map(vec![30_000, 5], TOPICS_MAX, 200_000);
+        against_a_map(vec![30_000, 5], TOPICS_MAX, 200_000, Form::Sparse);
     }
 
     #[test]
     fn entries_come_back_and_those_of_other_documents_are_refused() {
-        let mut a = Documents::new(vec![3, 0, 2], 10).unwrap();
-        [7, 2, 7]
-            .iter()
-            .for_each(|&topic| a.add(a.handle(0), topic));
-        a.add(a.handle(2), 9);
-        let all = a.entries_in_order();
-        let mut b = Documents::new(vec![3, 0, 2], 10).unwrap();
-        b.set_entries(&all).unwrap();
-        assert_eq!(b.arena, a.arena);
-        assert!(b.set_entries(&all[1..]).is_err());
-        assert!(b.set_entries(&[&all[..], &[0]].concat()).is_err());
-        assert!(b.set_entries(&[4, 1, 1, 1, 1, 0, 0]).is_err());
-        assert!(b.set_entries(&[1, 10 << 28 | 1, 0, 0]).is_err());
-        assert!(b.set_entries(&[]).is_err());
+        for form in [Form::Sparse, Form::Dense] {
+            let mut a = Documents::new(vec![3, 0, 2], 10, form).unwrap();
+            let (first, last) = (a.handle(0), a.handle(2));
+            [7, 2, 7].iter().for_each(|&topic| a.change(first, topic, 1));
+            a.change(last, 9, 1);
+            let all = a.entries_in_order();
+            let mut b = Documents::new(vec![3, 0, 2], 10, form).unwrap();
+            b.set_entries(&all).unwrap();
+            assert_eq!(b.entries_in_order(), all);
+            assert!(b.set_entries(&all[1..]).is_err());
+            assert!(b.set_entries(&[&all[..], &[0]].concat()).is_err());
+            assert!(b.set_entries(&[4, 1, 1, 1, 1, 0, 0]).is_err());
+            assert!(b.set_entries(&[1, 10 << 28 | 1, 0, 0]).is_err());
+            assert!(b.set_entries(&[1, 4, 0, 0]).is_err());
+            assert!(b.set_entries(&[]).is_err());
+        }
     }
 }

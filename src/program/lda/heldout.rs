@@ -52,9 +52,10 @@ impl HeldOut {
     pub(super) fn build(
         documents: usize,
         partition: &Partition,
-        topics: u32,
+        sampler: &Sampler,
         visit: impl Fn(&mut dyn FnMut(usize, u32, u32)),
     ) -> Result<HeldOut> {
+        let topics = sampler.alpha().len() as u32;
         let half = |odd: bool, f: &mut dyn FnMut(usize, u32, u32)| {
             let (mut current, mut seen) = (usize::MAX, 0);
             visit(&mut |document, word, count| {
@@ -68,7 +69,7 @@ impl HeldOut {
         };
         let mut lengths = vec![0; documents];
         half(false, &mut |document, _, count| lengths[document] += count);
-        let documents = Documents::new(lengths, topics)?;
+        let documents = Documents::new(lengths, topics, sampler.form())?;
         Ok(HeldOut {
             known: Tokens::build(&documents, partition, topics, |f| half(false, f))?,
             asked: Tokens::build(&documents, partition, topics, |f| half(true, f))?,

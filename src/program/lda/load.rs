@@ -53,7 +53,9 @@ pub(super) fn load(options: &Options, host: &Host) -> Result<(Setup, Vec<Part>)>
     let workers = host.world().local(host.rank()).len();
     let mut parts = Vec::with_capacity(workers);
     for range in deal(&corpus, workers) {
-        let sampler = Sampler::new(
+        let sampler = Sampler::with(
+            options.sampler,
+            options.mh_steps,
             vec![options.alpha; topics as usize],
             options.beta,
             corpus.words(),

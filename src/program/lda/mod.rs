@@ -24,9 +24,9 @@
 //! |---|---|
 //! | `options.rs` | the flags |
 //! | `block.rs` | the sparse counts n_wk of a block, in the bytes that travel |
-//! | `documents.rs` | the sparse counts n_dk |
+//! | `documents.rs`, `entries.rs` | the counts n_dk, dense or sparse |
 //! | `tokens.rs` | a worker's tokens in the order in which words come by |
-//! | `sampler.rs` | the draw |
+//! | `sampler/` | the draw |
 //! | `part.rs` | what one worker holds, and what it does when a word comes by |
 //! | `load.rs` | from a corpus to parts |
 //! | `statistics.rs`, `likelihood.rs` | counts of counts, and the objective |
@@ -42,6 +42,7 @@ mod block;
 mod checkpoint;
 mod coherence;
 mod documents;
+mod entries;
 mod evaluate;
 pub mod generate;
 mod heldout;

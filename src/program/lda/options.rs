@@ -17,6 +17,22 @@ pub enum Parallel {
     Data,
 }
 
+/// How a token's topic is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// What is fastest for so many topics: dense or sparse
+    #[default]
+    Auto,
+    /// All topics weighed, sixteen at a time; exact
+    Dense,
+    /// The document's topics weighed, a tree for the others; exact
+    Sparse,
+    /// Metropolis-Hastings steps, proposals from alias tables; exact, but moves less
+    Alias,
+    /// The same with counts of words that lag behind; not exact
+    Warp,
+}
+
 /// The flags.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
@@ -69,6 +85,17 @@ pub struct Options {
     /// What workers share
     #[arg(long, value_enum, default_value_t = Parallel::Model)]
     pub parallel: Parallel,
+
+    /// How topics are drawn
+    ///
+    /// dense and sparse draw from the exact conditional; alias takes steps that leave it stationary;
+    /// warp takes cheaper ones that only nearly do. To compare them; auto is the fastest.
+    #[arg(long, value_enum, default_value_t = Method::Auto)]
+    pub sampler: Method,
+
+    /// Rounds of proposals for each token, with --sampler alias or warp
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole(1..=64u32))]
+    pub mh_steps: u32,
 
     /// Word blocks for each worker; with 2, one travels while the other is worked on
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole(1..=1024u32))]

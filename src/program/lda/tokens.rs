@@ -198,12 +198,13 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::lda::documents::Form;
 
     #[test]
     fn tokens_are_sorted_by_block_word_and_document() {
         // Frequencies put word 2 into one block, words 0 and 1 into the other.
         let partition = Partition::balanced(&[2, 1, 3], 2);
-        let documents = Documents::new(vec![3, 0, 3], 4).unwrap();
+        let documents = Documents::new(vec![3, 0, 3], 4, Form::Sparse).unwrap();
         let data = [
             (0usize, 0u32, 1u32),
             (0, 2, 2),
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn topics_come_back_and_foreign_ones_are_refused() {
         let partition = Partition::balanced(&[2], 1);
-        let documents = Documents::new(vec![2], 70_000).unwrap();
+        let documents = Documents::new(vec![2], 70_000, Form::Sparse).unwrap();
         for topics in [4, 70_000] {
             let mut tokens = Tokens::build(&documents, &partition, topics, |f| f(0, 0, 2)).unwrap();
             tokens.set_topics(&[u32::MAX, topics - 1], topics).unwrap();

@@ -1,0 +1,161 @@
+//! Sparse documents: how many tokens of each has which topic, n_dk, for the topics that occur.
+//!
+//! All documents lie in one array of `u32`. A document is the number of its entries, then the
+//! entries, unsorted, topic in the high bits and count in the low ones. It never needs more entries
+//! than it has tokens, nor more than there are topics; a sampler that meets it touches one cache
+//! line or two. A document is named by the place where it begins.
+
+use super::documents::Handle;
+use crate::error::{Error, Result};
+use crate::math::prefetch::prefetch;
+use crate::math::sixteen::{LANES, Simd};
+
+/// The sparse topic counts of documents.
+#[derive(Debug)]
+pub(super) struct Entries {
+    arena: Vec<u32>,
+    /// Bits of an entry that hold the count.
+    shift: u32,
+}
+
+impl Entries {
+    /// Room for documents of these lengths, no token assigned, for `topics` topics; and where each
+    /// begins, with one place more at the end.
+    pub(super) fn new(lengths: &[u32], topics: u32) -> Result<(Entries, Vec<Handle>)> {
+        let shift = shift(topics);
+        let (mut starts, mut end) = (vec![0], 0u64);
+        for &length in lengths {
+            // A count that does not fit an entry takes several entries of one topic.
+            let fits = length < 1 << shift;
+            let entries = if fits { length.min(topics) } else { length };
+            end += 1 + u64::from(entries);
+            let start = Handle::try_from(end).map_err(|_| {
+                Error::Usage(
+                    "--workers: one worker's documents take more than 16 GiB; use more workers"
+                        .into(),
+                )
+            })?;
+            starts.push(start);
+        }
+        let arena = vec![0; end as usize];
+        Ok((Entries { arena, shift }, starts))
+    }
+
+    /// A document's entries.
+    #[inline(always)]
+    pub(super) fn of(&self, handle: Handle) -> &[u32] {
+        let rest = &self.arena[handle as usize..];
+        &rest[1..=rest[0] as usize]
+    }
+
+    /// Bits of an entry that hold the count; the rest hold the topic.
+    #[inline(always)]
+    pub(super) fn shift(&self) -> u32 {
+        self.shift
+    }
+
+    /// Asks for the document's first two cache lines, because they are needed soon.
+    #[inline(always)]
+    pub(super) fn touch(&self, handle: Handle) {
+        prefetch(&self.arena, handle as usize);
+        prefetch(&self.arena, handle as usize + LANES);
+    }
+
+    /// Where an entry of `topic` is; None if there is none.
+    #[inline(always)]
+    pub(super) fn find<S: Simd>(&self, simd: S, handle: Handle, topic: u32) -> Option<usize> {
+        let mut chunks = self.of(handle).chunks(LANES).enumerate();
+        chunks.find_map(|(at, chunk)| {
+            let found = simd.find(chunk, self.shift, topic);
+            (found != 0).then(|| at * LANES + found.trailing_zeros() as usize)
+        })
+    }
+
+    /// Takes one token out of the entry at `out` and puts one into the entry at `into`, another one.
+    #[inline(always)]
+    pub(super) fn shift_token<S: Simd>(&mut self, simd: S, handle: Handle, out: usize, into: usize) {
+        let mask = self.count_max();
+        let rest = &mut self.arena[handle as usize..];
+        let last = rest[0] as usize;
+        rest[1 + out] -= 1;
+        let mut into = 1 + into;
+        if rest[1 + out] & mask == 0 {
+            rest[1 + out] = rest[last];
+            rest[0] -= 1;
+            into = if into == last { 1 + out } else { into };
+        }
+        let entry = rest[into];
+        if entry & mask < mask {
+            rest[into] = entry + 1;
+        } else {
+            self.add(simd, handle, entry >> self.shift);
+        }
+    }
+
+    /// Takes one token out of the entry at `out`.
+    #[inline(always)]
+    pub(super) fn take(&mut self, handle: Handle, out: usize) {
+        let mask = self.count_max();
+        let rest = &mut self.arena[handle as usize..];
+        rest[1 + out] -= 1;
+        if rest[1 + out] & mask == 0 {
+            rest[1 + out] = rest[rest[0] as usize];
+            rest[0] -= 1;
+        }
+    }
+
+    /// The topic of an entry.
+    #[inline(always)]
+    pub(super) fn topic(&self, entry: u32) -> usize {
+        (entry >> self.shift) as usize
+    }
+
+    /// The count of an entry.
+    #[inline(always)]
+    pub(super) fn times(&self, entry: u32) -> u32 {
+        entry & self.count_max()
+    }
+
+    /// Puts one token of `topic` in.
+    #[inline(always)]
+    pub(super) fn add<S: Simd>(&mut self, simd: S, handle: Handle, topic: u32) {
+        let (shift, mask) = (self.shift, self.count_max());
+        let mut found = self.find(simd, handle, topic);
+        let rest = &mut self.arena[handle as usize..];
+        let entries = rest[0] as usize;
+        if found.is_some_and(|at| rest[1 + at] & mask == mask) {
+            // Full: another entry of the topic may have room.
+            let has_room = |entry: &u32| *entry >> shift == topic && *entry & mask < mask;
+            found = rest[1..=entries].iter().position(has_room);
+        }
+        match found {
+            Some(at) => rest[1 + at] += 1,
+            None => {
+                rest[1 + entries] = topic << shift | 1;
+                rest[0] += 1;
+            }
+        }
+    }
+
+    /// Puts entries in place of all that a document has, which has room for `room`. False if they
+    /// are too many.
+    pub(super) fn put(&mut self, handle: Handle, room: usize, entries: &[u32]) -> bool {
+        if entries.len() > room {
+            return false;
+        }
+        let rest = &mut self.arena[handle as usize..];
+        rest[0] = entries.len() as u32;
+        rest[1..=entries.len()].copy_from_slice(entries);
+        true
+    }
+
+    #[inline(always)]
+    fn count_max(&self) -> u32 {
+        (1 << self.shift) - 1
+    }
+}
+
+/// Bits that are left for counts where `topics` have numbers.
+pub(super) fn shift(topics: u32) -> u32 {
+    topics.max(2).next_power_of_two().leading_zeros() + 1
+}
