@@ -1782,7 +1782,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__predict)
-            opts="-q -h -V --model --top --probabilities --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --quiet --help --version"
+            opts="-q -h -V --model --top --probabilities --pairs --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1793,6 +1793,10 @@ _petuum() {
                     return 0
                     ;;
                 --top)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pairs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -35,3 +35,5 @@ mod lda_saved;
 mod lasso;
 // Predictions follow from what a model's folder holds, and other models are refused.
 mod predict;
+// Networks and metrics say of new examples what their tensors say.
+mod predict_dense;

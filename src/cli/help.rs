@@ -85,12 +85,15 @@ fn predict() -> Command {
             "{summary}.\n\nWhat the data is depends on the program that made the model. A model of mf \
              reads lines with a user and an item and predicts ratings; with --top it recommends items \
              to the users that are named, or to all. Models of examples read them in every format \
-             that training takes; their targets may be there or not. Without DATA it reads standard \
+             that training takes; their targets may be there or not. lasso and dnn tell numbers or \
+             classes, with --probabilities those of all classes; dml maps examples to vectors, or \
+             with --pairs tells distances between them. Without DATA it reads standard \
              input. Lines come in the order of the data, below a header."
         ))
         .after_long_help(
             "Examples:\n  petuum predict --model model pairs.csv\n  petuum predict --model model --top \
-             10 > best.csv\n  echo 196,242 | petuum predict --model model\n\n\
+             10 > best.csv\n  petuum predict --model network --probabilities images-idx3-ubyte.gz\n  \
+             petuum predict --model metric --pairs pairs.csv vectors.csv\n  echo 196,242 | petuum predict --model model\n\n\
              The exit status is described in petuum(1) and `petuum --help`.",
         )
 }

@@ -111,7 +111,7 @@ macro_rules! ability {
     };
 }
 
-programs! { dml: generate, dnn: generate, lasso: generate predict, lda: generate, mf: generate predict }
+programs! { dml: generate predict, dnn: generate predict, lasso: generate predict, lda: generate, mf: generate predict }
 
 fn parsed<T: clap::FromArgMatches>(matches: &ArgMatches) -> Result<T> {
     // The flags were added by the same type, so this fails only if its definition contradicts

@@ -26,6 +26,10 @@ pub struct PredictFlags {
     #[arg(long)]
     pub probabilities: bool,
 
+    /// Distances of pairs of the examples instead of vectors: two examples a line, from 0 (dml)
+    #[arg(long, value_name = "FILE")]
+    pub pairs: Option<PathBuf>,
+
     /// What to predict for, as the recipe wants it.
     #[command(flatten)]
     pub examples: ExamplesFlags,
@@ -48,6 +52,7 @@ impl PredictFlags {
         let given = [
             ("--top", self.top.is_some()),
             ("--probabilities", self.probabilities),
+            ("--pairs", self.pairs.is_some()),
             ("--format", self.examples.format.is_some()),
         ];
         let other = given

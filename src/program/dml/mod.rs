@@ -33,6 +33,7 @@
 //! | `part.rs` | what one worker holds, and what it does in a clock |
 //! | `neighbors.rs` | nearest neighbours, and pairs in order |
 //! | `sums.rs` | the objective |
+//! | `predict.rs` | what a saved L makes of further examples |
 //! | `generate.rs` | classes in a few directions among many that tell nothing |
 
 pub mod generate;
@@ -41,6 +42,7 @@ mod neighbors;
 mod options;
 mod part;
 mod pca;
+pub mod predict;
 mod samples;
 mod sums;
 
@@ -224,6 +226,7 @@ impl Program for Dml {
         model.tensors(vec![Tensor::new("L", &[self.setup.rank, self.setup.width], &matrix)]);
         model.json("dimensions", self.setup.rank as u64);
         model.json("inputs", self.setup.width as u64);
+        model.json("first_index", part.data.first_index);
         if let Some(names) = &part.data.names {
             model.json("features", names.clone());
         }

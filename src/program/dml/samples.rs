@@ -37,6 +37,8 @@ pub(super) struct Data {
     /// What each feature was multiplied by.
     pub(super) scales: Vec<f64>,
     pub(super) names: Option<Vec<String>>,
+    /// The index of the first feature in libsvm files.
+    pub(super) first_index: u32,
 }
 
 /// Where pairs come from.
@@ -74,7 +76,7 @@ impl Data {
         };
         let (classes, test_classes) = classes(&train, test.as_ref(), listed)?;
         let pairs = pairs(&classes)?;
-        let (width, names) = (train.features.width(), train.names.clone());
+        let (width, names, first_index) = (train.features.width(), train.names.clone(), train.first_index);
         let mut values = dense(train.features)?;
         let scales = scales(&values, width, &train_rows);
         scale(&mut values, &scales);
@@ -89,6 +91,7 @@ impl Data {
             pairs,
             scales,
             names,
+            first_index,
         };
         if let Some(test) = test {
             data.test_rows = (0..test.rows() as u32).collect();
@@ -250,9 +253,9 @@ impl Pairs {
 const EXACT: usize = 1 << 24;
 
 /// Pairs of numbers of examples, one pair a line.
-fn read_pairs(path: &Path, rows: usize) -> Result<Vec<[u32; 2]>> {
+pub(super) fn read_pairs(path: &Path, rows: usize) -> Result<Vec<[u32; 2]>> {
     if rows > EXACT {
-        let message = format!("--similar: at most {EXACT} examples can be numbered, here are {rows}");
+        let message = format!("{}: at most {EXACT} examples can be numbered, here are {rows}", path.display());
         return Err(Error::Usage(message));
     }
     let how = ExamplesOptions {

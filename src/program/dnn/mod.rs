@@ -32,6 +32,7 @@
 //! | `sums.rs` | the objective |
 //! | `checkpoint.rs` | what a run goes on from |
 //! | `save.rs` | the model |
+//! | `predict.rs` | what a saved model says of further examples |
 //! | `generate.rs` | points of rings in a space of many dimensions |
 
 mod checkpoint;
@@ -41,6 +42,7 @@ mod network;
 mod optimizer;
 mod options;
 mod part;
+pub mod predict;
 mod samples;
 mod save;
 mod sparse;
