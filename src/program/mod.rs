@@ -14,6 +14,7 @@ pub mod corpus;
 pub mod examples;
 pub mod flag;
 mod holdout;
+mod operands;
 pub mod predict;
 #[cfg(test)]
 mod trial;

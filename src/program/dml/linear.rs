@@ -14,8 +14,13 @@ pub(super) struct Linear {
 
 impl Linear {
     pub(super) fn new(inputs: usize, rank: usize, batch: usize) -> Linear {
+        Linear::on(Kernel::new(), inputs, rank, batch)
+    }
+
+    /// The same with this kernel.
+    pub(super) fn on(kernel: Kernel, inputs: usize, rank: usize, batch: usize) -> Linear {
         Linear {
-            kernel: Kernel::new(),
+            kernel,
             by_sample: BySample::zeros(inputs, batch),
             by_feature: ByFeature::zeros(inputs, batch),
             images: ByFeature::zeros(rank, batch),

@@ -125,6 +125,7 @@ impl Program for Dml {
     }
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
+        self.options.precision.explain(host);
         let data = Arc::new(Data::read(&self.options, host)?);
         let rank = match self.options.dimensions {
             None => RANK.min(data.width),
@@ -297,10 +298,11 @@ impl Dml {
 
     fn part(&self, worker: WorkerId, data: &Arc<Data>) -> Part {
         let Setup { width, rank, workers, .. } = self.setup;
+        let batch = self.options.batch as usize;
         let own = data.test_rows.iter().skip(worker as usize);
         Part {
             worker,
-            linear: Linear::new(width, rank, self.options.batch as usize),
+            linear: Linear::on(self.options.precision.kernel(), width, rank, batch),
             matrix: vec![0.0; width * rank],
             start: None,
             test_rows: own.step_by(workers as usize).copied().collect(),

@@ -59,7 +59,6 @@ use super::About;
 use crate::engine::{Defaults, Host, Objective, Program, Worker};
 use crate::error::{Error, Result};
 use crate::math::activation::Activation;
-use crate::math::gemm::Kernel;
 use crate::math::rng::Rng;
 use crate::ps::{ElementType, TableKind, TableSpec, World};
 use crate::snapshot::{Model, Tensor};
@@ -146,6 +145,7 @@ impl Program for Dnn {
     }
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
+        self.options.precision.explain(host);
         let data = Arc::new(Data::read(&self.options, host)?);
         let outputs = data.known.classes.len().max(1);
         let hidden = self.options.hidden();
@@ -306,7 +306,7 @@ impl Dnn {
             dropout: self.options.dropout as f32,
             batch: self.options.batch as usize,
         };
-        let mut network = Network::new(&shape, Kernel::new());
+        let mut network = Network::new(&shape, self.options.precision.kernel());
         for layer in &mut network.layers {
             layer.states = vec![vec![0.0; layer.weights.len()]; self.rule.states()];
         }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::math::activation::Activation;
 use crate::program::examples::ExamplesFlags;
+use crate::program::operands::Operands;
 use crate::program::flag::{above, real, whole};
 
 /// Most units of a layer.
@@ -129,6 +130,12 @@ pub struct Options {
     /// Under bsp changes are exchanged at clocks alone: give a number of --clocks-per-pass.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole(1..=1_000_000u32))]
     pub exchange_every: u32,
+
+    /// Operands of products: bf16 takes half the time where the processor has instructions for it
+    ///
+    /// Sums, weights and steps are 32-bit floats in any case.
+    #[arg(long, value_enum, default_value_t = Operands::F32)]
+    pub precision: Operands,
 
     /// How features are brought to a common scale; the saved model takes them as they are
     #[arg(long, value_enum, default_value_t = Standardize::Auto)]
