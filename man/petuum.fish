@@ -51,6 +51,12 @@ complete -c petuum -n "__fish_petuum_using_subcommand dml" -l weight -d 'Weight 
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l learning-rate -d 'Length of steps, for features of which pairs are 1 apart in the mean square' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l batch -d 'Pairs of a mini-batch, half of them similar; each worker has its own' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l exchange-every -d 'Mini-batches after which a worker exchanges its changes with the others, within a clock' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l precision -d 'Operands of products: bf16 takes half the time where the processor has instructions for it' -r -f -a "f32\t'32-bit floats'
+bf16\t'16-bit floats with the range of 32-bit ones (bfloat16)'"
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l exchange -d 'What hosts send each other' -r -f -a "auto\t'What takes the fewest bytes'
+full\t'Changes of all numbers of a matrix'
+factors\t'What the gradients of mini-batches are made of'
+indices\t'The same, with the numbers of examples in the place of their features'"
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l initial -d 'What L begins with' -r -f -a "pca\t'The directions in which the examples differ most'
 random\t'Random directions'"
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l similar -d 'Similar pairs instead of labels: two examples a line, numbered from 0' -r -F
@@ -121,6 +127,12 @@ complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l weight-decay -d 'W
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l dropout -d 'Part of the hidden units that are switched off at random while training' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l batch -d 'Samples of a mini-batch; each worker has its own' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l exchange-every -d 'Mini-batches after which a worker exchanges its changes with the others, within a clock' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l precision -d 'Operands of products: bf16 takes half the time where the processor has instructions for it' -r -f -a "f32\t'32-bit floats'
+bf16\t'16-bit floats with the range of 32-bit ones (bfloat16)'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l exchange -d 'What hosts send each other of each layer' -r -f -a "auto\t'What takes the fewest bytes'
+full\t'Changes of all numbers of a matrix'
+factors\t'What the gradients of mini-batches are made of'
+indices\t'The same, with the numbers of examples in the place of their features'"
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l standardize -d 'How features are brought to a common scale; the saved model takes them as they are' -r -f -a "auto\t'Images as a whole, other dense features one by one, sparse ones not'
 features\t'Each feature to mean 0 and standard deviation 1; sparse ones to a mean square of 1'
 together\t'All features together to mean 0 and standard deviation 1'

@@ -12,6 +12,7 @@
 
 pub mod corpus;
 pub mod examples;
+mod factors;
 pub mod flag;
 mod holdout;
 mod operands;

@@ -28,6 +28,7 @@ static PAIRED: [u16; 2 * LANES] = {
 };
 
 impl Pairing for Avx512Bf16 {
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn interleave(one: *const f32, two: *const f32, to: *mut f32) {
         // SAFETY: the trait's contract; all of these types are 64 bytes without meaning of their own.
@@ -55,6 +56,7 @@ impl Lanes for Avx512Bf16 {
     const ROWS: usize = Avx512::ROWS;
     const COLUMNS: usize = Avx512::COLUMNS;
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the trait's contract.

@@ -129,6 +129,7 @@ impl<V: Lanes> Lanes for Halves<V> {
     const ROWS: usize = V::ROWS;
     const COLUMNS: usize = V::COLUMNS;
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the trait's contract.
@@ -249,6 +250,7 @@ impl Lanes for Portable {
         Portable(self.0.map(|x| f32::from_bits(x.to_bits() << 16)))
     }
 
+    // SAFETY: the trait's contract is the caller's.
     #[inline(always)]
     unsafe fn seconds(self) -> Self {
         Portable(self.0.map(|x| f32::from_bits(x.to_bits() & 0xffff_0000)))

@@ -41,6 +41,11 @@ impl Linear {
             .forward(weights, &self.by_feature, &mut self.images, |_, _, _| ());
     }
 
+    /// What the last gradient was made of: errors of the images, and vectors.
+    pub(super) fn factors(&self) -> (&BySample, &BySample) {
+        (&self.errors, &self.by_sample)
+    }
+
     /// The gradient that the errors in the place of the images give, by pieces of rows of `matrix`.
     pub(super) fn gradient(
         &mut self,

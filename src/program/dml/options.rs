@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::program::examples::ExamplesFlags;
 use crate::program::operands::Operands;
+use crate::program::factors::Exchange;
 use crate::program::flag::{above, real, whole};
 
 /// Most rows of L.
@@ -60,6 +61,12 @@ pub struct Options {
     /// Sums, L and steps are 32-bit floats in any case.
     #[arg(long, value_enum, default_value_t = Operands::F32)]
     pub precision: Operands,
+
+    /// What hosts send each other
+    ///
+    /// Where it is not full, changes are exchanged at clocks alone.
+    #[arg(long, value_enum, default_value_t = Exchange::Auto)]
+    pub exchange: Exchange,
 
     /// What L begins with
     #[arg(long, value_enum, default_value_t = Initial::Pca)]

@@ -9,6 +9,7 @@ use crate::data::{
 };
 use crate::engine::Host;
 use crate::error::{Error, Result};
+use crate::math::gemm::{BySample, PANEL};
 use crate::math::rng::Rng;
 use crate::program::holdout::is_held_out;
 
@@ -105,6 +106,22 @@ impl Data {
     /// An example.
     pub(super) fn row(&self, row: u32) -> &[f32] {
         &self.values[row as usize * self.width..][..self.width]
+    }
+
+    /// True if there is such an example.
+    pub(super) fn has(&self, row: u32) -> bool {
+        (row as usize + 1) * self.width <= self.values.len()
+    }
+
+    /// Puts the difference of a pair to its place.
+    pub(super) fn subtract(&self, [one, two]: [u32; 2], to: &mut BySample, sample: usize) {
+        let (one, two) = (self.row(one), self.row(two));
+        for (panel, (one, two)) in one.chunks(PANEL).zip(two.chunks(PANEL)).enumerate() {
+            let to = to.piece_mut(panel, sample);
+            for (to, (one, two)) in to.iter_mut().zip(one.iter().zip(two)) {
+                *to = one - two;
+            }
+        }
     }
 
     /// A test example.

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::math::activation::Activation;
 use crate::program::examples::ExamplesFlags;
 use crate::program::operands::Operands;
+use crate::program::factors::Exchange;
 use crate::program::flag::{above, real, whole};
 
 /// Most units of a layer.
@@ -136,6 +137,14 @@ pub struct Options {
     /// Sums, weights and steps are 32-bit floats in any case.
     #[arg(long, value_enum, default_value_t = Operands::F32)]
     pub precision: Operands,
+
+    /// What hosts send each other of each layer
+    ///
+    /// Other than full it needs --optimizer sgd; changes of such layers are exchanged at clocks alone. A
+    /// first layer of sparse examples is always full: of its changes, only the rows that there are
+    /// travel.
+    #[arg(long, value_enum, default_value_t = Exchange::Auto)]
+    pub exchange: Exchange,
 
     /// How features are brought to a common scale; the saved model takes them as they are
     #[arg(long, value_enum, default_value_t = Standardize::Auto)]
