@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use petuum::math::gemm::{ByFeature, BySample, Kernel, Weights, WeightsMut};
+use petuum::math::gemm::{ByFeature, BySample, Kernel, Precision, Weights, WeightsMut};
 
 use super::say;
 
@@ -20,6 +20,16 @@ pub(crate) fn run(small: bool) {
         "gemm/peak",
         flops / peak / 1e9
     ));
+    let peak = fastest(small, || {
+        kernel.processor().peak_of_pairs(black_box(1 << 16));
+    });
+    let (rate, has) = (2.0 * flops / peak / 1e9, kernel.processor().has_bf16());
+    let how = if has {
+        "gemm/peak of bf16"
+    } else {
+        "gemm/peak of bf16, without instructions"
+    };
+    say(&format!("{how:50} {rate:8.1} GFLOP/s"));
     let shapes = [
         (128, 784, 1024),
         (128, 1024, 1024),
@@ -27,8 +37,12 @@ pub(crate) fn run(small: bool) {
         (128, 2048, 2001),
         (64, 1024, 1024),
     ];
-    for (samples, inputs, units) in shapes {
-        one(small, &mut kernel, samples, inputs, units);
+    for precision in [Precision::F32, Precision::Bf16] {
+        kernel = kernel.with(precision);
+        say(&format!("gemm, operands of {precision:?}:"));
+        for (samples, inputs, units) in shapes {
+            one(small, &mut kernel, samples, inputs, units);
+        }
     }
 }
 

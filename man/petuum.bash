@@ -242,7 +242,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__dml)
-            opts="-k -o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --dimensions --margin --weight --learning-rate --batch --exchange-every --initial --similar --dissimilar --test --holdout --neighbors --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-k -o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --dimensions --margin --weight --learning-rate --batch --exchange-every --precision --exchange --initial --similar --dissimilar --test --holdout --neighbors --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -310,6 +310,14 @@ _petuum() {
                     ;;
                 --exchange-every)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --precision)
+                    COMPREPLY=($(compgen -W "f32 bf16" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange)
+                    COMPREPLY=($(compgen -W "auto full factors indices" -- "${cur}"))
                     return 0
                     ;;
                 --initial)
@@ -436,7 +444,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__dnn)
-            opts="-o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --layers --activation --loss --optimizer --learning-rate --momentum --schedule --warm-up --weight-decay --dropout --batch --exchange-every --standardize --test --test-labels --test-targets --holdout --patience --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --layers --activation --loss --optimizer --learning-rate --momentum --schedule --warm-up --weight-decay --dropout --batch --exchange-every --precision --exchange --standardize --test --test-labels --test-targets --holdout --patience --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -524,6 +532,14 @@ _petuum() {
                     ;;
                 --exchange-every)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --precision)
+                    COMPREPLY=($(compgen -W "f32 bf16" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange)
+                    COMPREPLY=($(compgen -W "auto full factors indices" -- "${cur}"))
                     return 0
                     ;;
                 --standardize)
@@ -1460,7 +1476,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__lda)
-            opts="-k -o -q -h -V --format --vocab --stop-words --min-count --topics --alpha --beta --optimize-alpha --optimize-beta --holdout --left-to-right --parallel --sampler --mh-steps --blocks-per-worker --top-words --topics-every --topics-folder --doc-topics --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-k -o -q -h -V --format --vocab --stop-words --min-count --topics --alpha --beta --optimize-alpha --holdout --parallel --blocks-per-worker --top-words --doc-topics --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1502,20 +1518,8 @@ _petuum() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --left-to-right)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --parallel)
                     COMPREPLY=($(compgen -W "model data" -- "${cur}"))
-                    return 0
-                    ;;
-                --sampler)
-                    COMPREPLY=($(compgen -W "auto dense sparse alias warp" -- "${cur}"))
-                    return 0
-                    ;;
-                --mh-steps)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --blocks-per-worker)
@@ -1523,14 +1527,6 @@ _petuum() {
                     return 0
                     ;;
                 --top-words)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --topics-every)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --topics-folder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1802,7 +1798,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__predict)
-            opts="-q -h -V --model --format --workers --top --probabilities --vocab --passes --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --quiet --help --version"
+            opts="-q -h -V --model --top --probabilities --pairs --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1812,23 +1808,15 @@ _petuum() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --format)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --workers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --top)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --vocab)
+                --pairs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --passes)
+                --format)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -51,6 +51,12 @@ complete -c petuum -n "__fish_petuum_using_subcommand dml" -l weight -d 'Weight 
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l learning-rate -d 'Length of steps, for features of which pairs are 1 apart in the mean square' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l batch -d 'Pairs of a mini-batch, half of them similar; each worker has its own' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l exchange-every -d 'Mini-batches after which a worker exchanges its changes with the others, within a clock' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l precision -d 'Operands of products: bf16 takes half the time where the processor has instructions for it' -r -f -a "f32\t'32-bit floats'
+bf16\t'16-bit floats with the range of 32-bit ones (bfloat16)'"
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l exchange -d 'What hosts send each other' -r -f -a "auto\t'What takes the fewest bytes'
+full\t'Changes of all numbers of a matrix'
+factors\t'What the gradients of mini-batches are made of'
+indices\t'The same, with the numbers of examples in the place of their features'"
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l initial -d 'What L begins with' -r -f -a "pca\t'The directions in which the examples differ most'
 random\t'Random directions'"
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l similar -d 'Similar pairs instead of labels: two examples a line, numbered from 0' -r -F
@@ -121,6 +127,12 @@ complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l weight-decay -d 'W
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l dropout -d 'Part of the hidden units that are switched off at random while training' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l batch -d 'Samples of a mini-batch; each worker has its own' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l exchange-every -d 'Mini-batches after which a worker exchanges its changes with the others, within a clock' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l precision -d 'Operands of products: bf16 takes half the time where the processor has instructions for it' -r -f -a "f32\t'32-bit floats'
+bf16\t'16-bit floats with the range of 32-bit ones (bfloat16)'"
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l exchange -d 'What hosts send each other of each layer' -r -f -a "auto\t'What takes the fewest bytes'
+full\t'Changes of all numbers of a matrix'
+factors\t'What the gradients of mini-batches are made of'
+indices\t'The same, with the numbers of examples in the place of their features'"
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l standardize -d 'How features are brought to a common scale; the saved model takes them as they are' -r -f -a "auto\t'Images as a whole, other dense features one by one, sparse ones not'
 features\t'Each feature to mean 0 and standard deviation 1; sparse ones to a mean square of 1'
 together\t'All features together to mean 0 and standard deviation 1'
@@ -228,19 +240,10 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -s k -l topics -d 'Nu
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l alpha -d 'Prior weight of each topic in each document' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l beta -d 'Prior weight of each word in each topic' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l holdout -d 'Part of the documents that is kept out and predicted' -r
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l left-to-right -d 'At the end, also estimate ln p of whole held-out documents with so many particles' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l parallel -d 'What workers share' -r -f -a "model\t'Word blocks rotate around the workers; counts of words are never stale'
 data\t'Counts of all words are shared, as stale as --staleness allows; for comparison'"
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l sampler -d 'How topics are drawn' -r -f -a "auto\t'What is fastest for so many topics: dense or sparse'
-dense\t'All topics weighed, sixteen at a time; exact'
-sparse\t'The document\'s topics weighed, a tree for the others; exact'
-alias\t'Metropolis-Hastings steps, proposals from alias tables; exact, but moves less'
-warp\t'The same with counts of words that lag behind; not exact'"
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l mh-steps -d 'Rounds of proposals for each token, with --sampler alias or warp' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l blocks-per-worker -d 'Word blocks for each worker; with 2, one travels while the other is worked on' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l top-words -d 'Words that describe a topic, at the end of the run and in topics.txt' -r
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l topics-every -d 'Write the topics\' top words every so many passes, to topics-PASS.txt in --topics-folder' -r
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l topics-folder -d 'Folder for the files of --topics-every; it is made if it is not there' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l shards -d 'Parameter-server shards in each process' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
@@ -271,7 +274,6 @@ jsonl\t'One JSON object a line, with the same names, and reads counted by their 
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint-every -d 'Clocks between two checkpoints' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l optimize-alpha -d 'Fit a weight for each topic instead of keeping --alpha'
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l optimize-beta -d 'Fit the weight of words in topics instead of keeping --beta'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l doc-topics -d 'Also save the topic counts of every document'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
@@ -332,11 +334,9 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -l resume -d 'Go on fr
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l model -d 'The model: the folder that a training run wrote with --output' -r -F
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l format -d 'The data\'s format [default: guessed]' -r
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l workers -d 'Threads [default: cores]' -r
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf), or topics to name of each document (lda)' -r
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l vocab -d 'File with one word a line, in the order of the data\'s word ids (lda)' -r -F
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l passes -d 'At most so many times a document\'s words are gone through (lda) [default: 50]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf)' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l pairs -d 'Distances of pairs of the examples instead of vectors: two examples a line, from 0 (dml)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r

@@ -37,3 +37,5 @@ mod lasso;
 mod predict;
 // Topics of unseen documents: the same from every format, and what the model does not know is said.
 mod lda_predict;
+// Networks and metrics say of new examples what their tensors say.
+mod predict_dense;

@@ -34,6 +34,7 @@ fn elements(count: usize) -> impl Strategy<Value = Elements> {
         vec(-1e99f64..1e99, count).prop_map(Elements::F64),
         vec(any::<i32>(), count).prop_map(Elements::I32),
         vec(any::<i64>(), count).prop_map(Elements::I64),
+        vec(any::<u32>(), count).prop_map(Elements::U32),
         vec((-1e9f32..1e9).prop_map(bf16::rounded), count).prop_map(Elements::Bf16),
     ]
 }

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """`petuum dnn` beside its peers.
 
-    benches/suite/dnn.py speed    [--out DIR]   training samples/s, batch 128, 1 and 2 threads, beside JAX
+    benches/suite/dnn.py speed    [--out DIR]   training samples/s, batch 128, 1 and 2 threads, f32 and bf16,
+                                                beside JAX and TensorFlow in f32
     benches/suite/dnn.py accuracy [--out DIR]   test accuracy after 15 passes with the defaults, five seeds
 
 Needs a release build of petuum (cargo build --release), NumPy, and for `accuracy` the sets in
 $PETUUM_DATA (default ../shared/data). JAX (pip install jax) is looked for in the Python named by
-$PEER_PYTHON (default: this one) and skipped by name if it is not there. Figures go to DIR/dnn-*.csv.
+$PEER_PYTHON, TensorFlow (pip install tensorflow-cpu) in that named by $TENSORFLOW_PYTHON (default: this
+one); what is not there is skipped by name. --net and --threads take one row of the table at a time.
+Figures go to DIR/dnn-*.csv, what they were taken with to DIR/dnn-environment.txt.
 """
 
 import argparse
@@ -22,16 +25,20 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-PETUUM = Path(os.environ.get("PETUUM", ROOT / "target/release/petuum"))
-DATA = Path(os.environ.get("PETUUM_DATA", ROOT / "../shared/data")).resolve()
-PEER = os.environ.get("PEER_PYTHON", sys.executable)
+from results import DATA, PETUUM, ROOT, environment, log
+from results import write as write_rows
+
+PEERS = {
+    "jax": (os.environ.get("PEER_PYTHON", sys.executable), "dnn_jax.py"),
+    "tensorflow": (os.environ.get("TENSORFLOW_PYTHON", sys.executable), "dnn_tensorflow.py"),
+}
 NETS = {"784,1024,1024,10": 40_000, "440,2048,2048,2048,2001": 12_000}
 ROUNDS = 3
 
 
 def petuum(*arguments):
     command = [str(PETUUM), "dnn", "-q", *map(str, arguments)]
+    log(" ".join(["petuum", *command[1:]]))
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stderr}")
@@ -43,35 +50,41 @@ def flops(sizes):
     return 6 * sum(products) - 2 * products[0]
 
 
-def speed(out):
+def speed(out, nets, all_threads):
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for net, samples in NETS.items():
+        for net in nets:
+            samples = NETS[net]
             sizes = [int(size) for size in net.split(",")]
             rng = np.random.default_rng(0)
             x, y = Path(folder, "x.npy"), Path(folder, "y.npy")
             np.save(x, rng.standard_normal((samples, sizes[0]), "float32"))
             np.save(y, np.r_[: sizes[-1], rng.integers(0, sizes[-1], samples - sizes[-1])])
-            for threads in (1, 2):
-                ours, theirs = [], []
+            for threads in all_threads:
+                rates = {}
                 for _ in range(ROUNDS):
                     hidden = ",".join(map(str, sizes[1:-1]))
-                    records = petuum(x, "--targets", y, "--layers", hidden, "--optimizer", "sgd", "--learning-rate", 0.01,
-                                     "--holdout", 0, "--clocks", 2, "--workers", threads)
-                    seconds = [float(record["seconds"]) for record in records]
-                    ours.append(samples / (seconds[1] - seconds[0]))
-                    theirs += jax(net, threads)
-                rows += row(net, threads, "petuum", ours, sizes) + row(net, threads, "jax", theirs, sizes)
+                    for precision in ("f32", "bf16"):
+                        records = petuum(x, "--targets", y, "--layers", hidden, "--optimizer", "sgd",
+                                         "--learning-rate", 0.01, "--holdout", 0, "--clocks", 3,
+                                         "--precision", precision, "--workers", threads)
+                        seconds = [float(record["seconds"]) for record in records]
+                        rates.setdefault(f"petuum {precision}", []).append(2 * samples / (seconds[2] - seconds[0]))
+                    for name in PEERS:
+                        rates.setdefault(name, []).extend(peer(name, net, threads))
+                for name, of in rates.items():
+                    rows += row(net, threads, name, of, sizes)
     write(out, "dnn-speed.csv", rows)
 
 
-def jax(net, threads):
-    script = ROOT / "benches/suite/dnn_jax.py"
-    done = subprocess.run([PEER, script, net, str(threads)], capture_output=True, text=True)
+def peer(name, net, threads):
+    python, script = PEERS[name]
+    done = subprocess.run([python, ROOT / "benches/suite" / script, net, str(threads)], capture_output=True, text=True)
     found = re.search(r"(\d+) samples/s", done.stdout)
     if not found:
-        print(f"skipped: no jax in {PEER}", file=sys.stderr)
+        print(f"skipped: no {name} in {python}", file=sys.stderr)
         return []
+    log(done.stdout.strip())
     return [float(found[1])]
 
 
@@ -102,19 +115,21 @@ def accuracy(out):
 
 
 def write(out, name, rows):
-    if not rows:
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    with open(out / name, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    print((out / name).read_text(), end="")
+    if rows:
+        out.mkdir(parents=True, exist_ok=True)
+        write_rows(out / name, list(rows[0]), [list(row.values()) for row in rows])
+        environment(out / "dnn-environment.txt", "script: " + " ".join(sys.argv))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["speed", "accuracy"])
     parser.add_argument("--out", type=Path, default=Path("."))
+    parser.add_argument("--net", choices=[*NETS], help="this one alone")
+    parser.add_argument("--threads", type=int, help="so many alone")
     options = parser.parse_args()
-    {"speed": speed, "accuracy": accuracy}[options.what](options.out)
+    if options.what == "accuracy":
+        accuracy(options.out)
+    else:
+        nets = [options.net] if options.net else [*NETS]
+        speed(options.out, nets, [options.threads] if options.threads else [1, 2])

@@ -87,12 +87,15 @@ fn predict() -> Command {
              to the users that are named, or to all. A model of lda reads documents in every format that \
              training takes and finds the proportions of their topics, or with --top the main ones; \
              words that the model does not know are left out. Models of examples read them in every format \
-             that training takes; their targets may be there or not. Without DATA it reads standard \
+             that training takes; their targets may be there or not. lasso and dnn tell numbers or \
+             classes, with --probabilities those of all classes; dml maps examples to vectors, or \
+             with --pairs tells distances between them. Without DATA it reads standard \
              input. Lines come in the order of the data, below a header."
         ))
         .after_long_help(
             "Examples:\n  petuum predict --model model pairs.csv\n  petuum predict --model model --top \
-             10 > best.csv\n  echo 196,242 | petuum predict --model model\n  \
+             10 > best.csv\n  petuum predict --model network --probabilities images-idx3-ubyte.gz\n  \
+             petuum predict --model metric --pairs pairs.csv vectors.csv\n  echo 196,242 | petuum predict --model model\n  \
              petuum predict --model kos --top 3 posts.txt\n\n\
              The exit status is described in petuum(1) and `petuum --help`.",
         )

@@ -12,8 +12,10 @@
 
 pub mod corpus;
 pub mod examples;
+mod factors;
 pub mod flag;
 mod holdout;
+mod operands;
 pub mod predict;
 #[cfg(test)]
 mod trial;
@@ -112,7 +114,7 @@ macro_rules! ability {
     };
 }
 
-programs! { dml: generate, dnn: generate, lasso: generate predict, lda: generate predict, mf: generate predict }
+programs! { dml: generate predict, dnn: generate predict, lasso: generate predict, lda: generate predict, mf: generate predict }
 
 fn parsed<T: clap::FromArgMatches>(matches: &ArgMatches) -> Result<T> {
     // The flags were added by the same type, so this fails only if its definition contradicts

@@ -44,6 +44,10 @@ pub struct PredictFlags {
     #[arg(long)]
     pub probabilities: bool,
 
+    /// Distances of pairs of the examples instead of vectors: two examples a line, from 0 (dml)
+    #[arg(long, value_name = "FILE")]
+    pub pairs: Option<PathBuf>,
+
     /// File with one word a line, in the order of the data's word ids (lda)
     ///
     /// Without it, the file beside the data with the usual name is taken (vocab.X.txt for
@@ -89,6 +93,7 @@ impl PredictFlags {
         let given = [
             ("--top", self.top.is_some()),
             ("--probabilities", self.probabilities),
+            ("--pairs", self.pairs.is_some()),
             ("--format", self.format.is_some()),
             ("--vocab", self.vocab.is_some()),
             ("--passes", self.passes.is_some()),

@@ -177,6 +177,7 @@ pub(super) fn wire_bytes(batch: &RowBatch) -> u64 {
     }
     let elements = match &batch.elements {
         Elements::F32(elements) => 4 * elements.len(),
+        Elements::U32(elements) => 4 * elements.len(),
         Elements::F64(elements) => 8 * elements.len(),
         Elements::Bf16(elements) => 2 * elements.len(),
         Elements::I32(elements) => sum(elements),

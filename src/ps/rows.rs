@@ -50,7 +50,7 @@ impl<'a, T: Element> RowRef<'a, T> {
             _ => self.held(),
         };
         let elements: usize = match T::TYPE {
-            ElementType::F32 => 4 * self.held(),
+            ElementType::F32 | ElementType::U32 => 4 * self.held(),
             ElementType::F64 => 8 * self.held(),
             _ => self.elements().map(T::wire_bytes).sum(),
         };

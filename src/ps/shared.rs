@@ -534,6 +534,7 @@ pub(super) fn new_table(
         ElementType::F32 => Arc::new(Table::<f32>::new(shape, partition, ranks, weigh)),
         ElementType::F64 => Arc::new(Table::<f64>::new(shape, partition, ranks, weigh)),
         ElementType::I32 => Arc::new(Table::<i32>::new(shape, partition, ranks, weigh)),
+        ElementType::U32 => Arc::new(Table::<u32>::new(shape, partition, ranks, weigh)),
         ElementType::I64 => Arc::new(Table::<i64>::new(shape, partition, ranks, weigh)),
     }
 }

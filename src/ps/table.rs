@@ -48,9 +48,12 @@ pub enum ElementType {
     I32,
     /// 64-bit integers.
     I64,
+    /// 32 bits that mean something to the program alone, as long as they travel: added with wrapping,
+    /// so that the difference between an old and a new value makes the one the other.
+    U32,
 }
 
-/// A number that tables hold: `f32`, `f64`, `i32` or `i64`.
+/// A number that tables hold: `f32`, `f64`, `i32`, `i64` or `u32`.
 ///
 /// Updates are added. Integers are added with wrapping on overflow, whatever the build: the sum of
 /// all updates is then the same in any order, and right whenever it fits.
@@ -137,6 +140,12 @@ element!(
     I64,
     |a, b| (a.wrapping_add(b), a.wrapping_sub(b)),
     |x| (varint::signed_bytes(x), x)
+);
+element!(
+    u32,
+    U32,
+    |a, b| (a.wrapping_add(b), a.wrapping_sub(b)),
+    |x| (4, x)
 );
 
 /// `to[i] += from[i]`.

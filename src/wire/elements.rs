@@ -16,6 +16,7 @@ impl Elements {
             Elements::F64(values) => values.len(),
             Elements::I32(values) => values.len(),
             Elements::I64(values) => values.len(),
+            Elements::U32(values) => values.len(),
         }
     }
 
@@ -33,12 +34,13 @@ impl Elements {
             Elements::I64(_) => 3,
             // The third bit says sparse.
             Elements::Bf16(_) => 8,
+            Elements::U32(_) => 9,
         }
     }
 
     pub(super) fn bytes_max(&self) -> usize {
         let bytes_each = match self {
-            Elements::F32(_) => 4,
+            Elements::F32(_) | Elements::U32(_) => 4,
             Elements::F64(_) => 8,
             Elements::I32(_) => 5,
             Elements::I64(_) => varint::BYTES_MAX,
@@ -49,7 +51,7 @@ impl Elements {
 
     /// True if the elements travel as they lie in memory.
     pub(super) fn is_raw(&self) -> bool {
-        matches!(self, Elements::F32(_) | Elements::F64(_))
+        matches!(self, Elements::F32(_) | Elements::F64(_) | Elements::U32(_))
     }
 
     /// The elements as they lie in memory, if that is how they travel.
@@ -57,6 +59,7 @@ impl Elements {
         match self {
             Elements::F32(values) => values.as_bytes(),
             Elements::F64(values) => values.as_bytes(),
+            Elements::U32(values) => values.as_bytes(),
             _ => &[],
         }
     }
@@ -71,7 +74,9 @@ impl Elements {
             Elements::Bf16(values) => {
                 out.extend(values.iter().flat_map(|v| bf16::upper(*v).to_le_bytes()));
             }
-            Elements::F32(_) | Elements::F64(_) => out.extend_from_slice(self.raw()),
+            Elements::F32(_) | Elements::F64(_) | Elements::U32(_) => {
+                out.extend_from_slice(self.raw())
+            }
         }
     }
 
@@ -81,6 +86,7 @@ impl Elements {
             1 => Elements::F64(take_raw(input, f64::from_le_bytes)?),
             2 => Elements::I32(take_integers(input)?),
             3 => Elements::I64(take_integers(input)?),
+            9 => Elements::U32(take_raw(input, u32::from_le_bytes)?),
             8 => Elements::Bf16(take_raw(input, |b| bf16::whole(u16::from_le_bytes(b)))?),
             _ => return Err(Malformed("elements of unknown type")),
         })

@@ -107,6 +107,8 @@ pub enum Elements {
     I32(Vec<i32>),
     /// 64-bit integers.
     I64(Vec<i64>),
+    /// 32 bits each that travel as they are.
+    U32(Vec<u32>),
     /// 32-bit floats whose lower halves are zero: they travel as bfloat16.
     Bf16(Vec<f32>),
 }

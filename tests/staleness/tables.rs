@@ -77,6 +77,7 @@ pub(super) fn add_batch(batch: &RowBatch, sums: &mut [Vec<i64>]) {
         Elements::I32(elements) => elements.iter().map(|e| i64::from(*e)).collect(),
         Elements::F64(elements) => elements.iter().map(|e| *e as i64).collect(),
         Elements::F32(elements) => elements.iter().map(|e| *e as i64).collect(),
+        Elements::U32(elements) => elements.iter().map(|e| i64::from(*e)).collect(),
         Elements::Bf16(_) => panic!("a home keeps whole floats"),
     };
     let width = sums.first().map_or(0, Vec::len);

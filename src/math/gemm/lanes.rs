@@ -51,6 +51,146 @@ pub(super) trait Lanes: Copy {
     unsafe fn transpose(block: [Self; LANES]) -> [Self; LANES];
     /// Tells the cache that this address will be read soon.
     fn prefetch(at: *const f32);
+    /// Of sixteen pairs of 16-bit floats the first of each.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn firsts(self) -> Self;
+    /// Of sixteen pairs of 16-bit floats the second of each.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn seconds(self) -> Self;
+}
+
+/// [`Lanes`] whose products are of sixteen pairs of 16-bit floats, the first one in the lower half of
+/// its 32 bits; everything else is about 32-bit floats, or about bits.
+///
+/// # Safety
+/// As for [`Lanes`]; pointers need not be aligned.
+pub(super) trait Pairing: Lanes {
+    /// Rounds two times sixteen floats and pairs each of `one` with that of `two`.
+    ///
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn interleave(one: *const f32, two: *const f32, to: *mut f32) {
+        for at in 0..LANES {
+            // SAFETY: sixteen floats each, by the trait's contract.
+            unsafe {
+                to.add(at)
+                    .write(pair(one.add(at).read(), two.add(at).read()))
+            }
+        }
+    }
+
+    /// Rounds 32 floats and pairs neighbours.
+    ///
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn narrow(from: *const f32, to: *mut f32) {
+        for at in 0..LANES {
+            // SAFETY: 32 and sixteen floats, by the trait's contract.
+            unsafe {
+                let (one, two) = (from.add(2 * at).read(), from.add(2 * at + 1).read());
+                to.add(at).write(pair(one, two));
+            }
+        }
+    }
+}
+
+/// The upper half of a float, rounded to nearest, ties to even.
+#[inline(always)]
+pub(super) fn rounded(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let carried = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+    if x.is_nan() {
+        bits >> 16 | 0x40
+    } else {
+        carried
+    }
+}
+
+/// Two floats, rounded, in the bits of one.
+#[inline(always)]
+pub(super) fn pair(one: f32, two: f32) -> f32 {
+    f32::from_bits(rounded(two) << 16 | rounded(one))
+}
+
+/// Pairs on processors that only multiply 32-bit floats.
+#[derive(Clone, Copy)]
+pub(super) struct Halves<V>(V);
+
+impl<V: Lanes> Pairing for Halves<V> {}
+
+// SAFETY of all functions: the trait's contract is the caller's, and the same as that of `V`.
+impl<V: Lanes> Lanes for Halves<V> {
+    const ROWS: usize = V::ROWS;
+    const COLUMNS: usize = V::COLUMNS;
+
+    // SAFETY: the trait's contract is the caller's.
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the trait's contract.
+        Halves(unsafe { V::zero() })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the trait's contract.
+        Halves(unsafe { V::load(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the trait's contract.
+        unsafe { self.0.store(to) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(from: *const f32) -> Self {
+        // SAFETY: the trait's contract.
+        Halves(unsafe { V::splat(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        // SAFETY: the trait's contract.
+        Halves(unsafe { self.0.plus(other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, left: Self, right: Self) -> Self {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let first = self.0.add_product(left.0.firsts(), right.0.firsts());
+            Halves(first.add_product(left.0.seconds(), right.0.seconds()))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(block: [Self; LANES]) -> [Self; LANES] {
+        // SAFETY: the trait's contract.
+        unsafe { V::transpose(block.map(|row| row.0)).map(Halves) }
+    }
+
+    #[inline(always)]
+    fn prefetch(at: *const f32) {
+        V::prefetch(at);
+    }
+
+    #[inline(always)]
+    unsafe fn firsts(self) -> Self {
+        // SAFETY: the trait's contract.
+        Halves(unsafe { self.0.firsts() })
+    }
+
+    #[inline(always)]
+    unsafe fn seconds(self) -> Self {
+        // SAFETY: the trait's contract.
+        Halves(unsafe { self.0.seconds() })
+    }
 }
 
 /// Plain Rust.
@@ -104,6 +244,17 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn prefetch(_at: *const f32) {}
+
+    #[inline(always)]
+    unsafe fn firsts(self) -> Self {
+        Portable(self.0.map(|x| f32::from_bits(x.to_bits() << 16)))
+    }
+
+    // SAFETY: the trait's contract is the caller's.
+    #[inline(always)]
+    unsafe fn seconds(self) -> Self {
+        Portable(self.0.map(|x| f32::from_bits(x.to_bits() & 0xffff_0000)))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -111,18 +262,21 @@ pub(super) mod x86 {
     //! The same with the registers of x86-64.
 
     use std::arch::x86_64::{
-        __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps, _mm256_load_ps,
-        _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_store_ps, _mm256_storeu_ps,
-        _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_fmadd_ps, _mm512_load_ps,
-        _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_store_ps,
-        _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+        __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_and_si256,
+        _mm256_castps_si256, _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_load_ps, _mm256_loadu_ps,
+        _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_store_ps,
+        _mm256_storeu_ps, _mm512_add_ps, _mm512_and_si512, _mm512_castpd_ps, _mm512_castps_pd,
+        _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps, _mm512_load_ps,
+        _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
+        _mm512_slli_epi32, _mm512_store_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
+        _mm512_unpacklo_pd, _mm512_unpacklo_ps,
     };
 
     use super::{LANES, Lanes};
 
     /// AVX-512F.
     #[derive(Clone, Copy)]
-    pub(in super::super) struct Avx512(__m512);
+    pub(in super::super) struct Avx512(pub(in super::super) __m512);
 
     /// AVX2 and FMA.
     #[derive(Clone, Copy)]
@@ -203,6 +357,23 @@ pub(super) mod x86 {
         fn prefetch(at: *const f32) {
             // SAFETY: a prefetch reads nothing; any address will do.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn firsts(self) -> Self {
+            // SAFETY: the processor has AVX-512F, by the trait's contract.
+            Avx512(unsafe {
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(self.0)))
+            })
+        }
+
+        #[inline(always)]
+        unsafe fn seconds(self) -> Self {
+            // SAFETY: the processor has AVX-512F, by the trait's contract.
+            Avx512(unsafe {
+                let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+                _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(self.0), upper))
+            })
         }
     }
 
@@ -312,6 +483,24 @@ pub(super) mod x86 {
         fn prefetch(at: *const f32) {
             // SAFETY: a prefetch reads nothing; any address will do.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn firsts(self) -> Self {
+            // SAFETY: the processor has AVX2, by the trait's contract.
+            let first =
+                |x| unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(x))) };
+            Avx2(first(self.0), first(self.1))
+        }
+
+        #[inline(always)]
+        unsafe fn seconds(self) -> Self {
+            // SAFETY: the processor has AVX2, by the trait's contract.
+            let second = |x| unsafe {
+                let upper = _mm256_set1_epi32(0xffff_0000_u32 as i32);
+                _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(x), upper))
+            };
+            Avx2(second(self.0), second(self.1))
         }
     }
 }

@@ -16,12 +16,17 @@
 //! Whatever is done to a result (bias, activation, a step of the optimiser) is done by a closure
 //! while the result is in the nearest cache. One thread computes; workers compute side by side.
 //!
+//! With [`Precision::Bf16`] operands are rounded to 16 bits on their way into products.
+//!
 //! The loops exist with AVX-512, with AVX2 and FMA, and in plain Rust, chosen when a [`Kernel`] is
 //! made. They sum in different orders, so equal seeds give equal bits on one kind of processor, not
 //! across kinds.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod dot;
 mod lanes;
+mod pairs;
 mod panels;
 mod processor;
 mod tile;
@@ -60,6 +65,19 @@ pub struct Kernel {
     packed: Floats,
     /// Some rows of a gradient.
     rows: Floats,
+    precision: Precision,
+    /// Operands of 16 bits.
+    pairs: pairs::Scratch,
+}
+
+/// The operands of products; sums are 32-bit floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit floats with the range of 32-bit ones (bfloat16).
+    Bf16,
 }
 
 /// The weights of a layer: row u has what unit u does with its inputs.
@@ -95,7 +113,14 @@ impl Kernel {
             processor,
             packed: Floats::zeros(PANEL * PANEL),
             rows: Floats::zeros(GRADIENT_ROWS * CHUNK * PANEL),
+            precision: Precision::F32,
+            pairs: pairs::Scratch::default(),
         }
+    }
+
+    /// The same with operands of this precision.
+    pub fn with(self, precision: Precision) -> Kernel {
+        Kernel { precision, ..self }
     }
 
     /// What the loops are compiled for.
@@ -118,6 +143,9 @@ impl Kernel {
         weights.check(input.features);
         assert!(output.features >= weights.units && output.capacity >= input.samples);
         output.resize(input.samples);
+        if self.precision == Precision::Bf16 {
+            return self.forward_in_pairs(weights, input, output, finish);
+        }
         self.processor.run(Forward {
             weights,
             input,
@@ -155,6 +183,9 @@ impl Kernel {
         if let Some(output) = &mut output {
             assert!(output.features <= input.features && output.capacity >= errors.samples);
             output.resize(errors.samples);
+        }
+        if self.precision == Precision::Bf16 {
+            return self.backward_in_pairs(weights, errors, input, output, finish, visit);
         }
         self.processor.run(Backward {
             weights,

@@ -1,7 +1,7 @@
 //! Loops compiled for each kind of processor, and the choice among them.
 #![allow(unsafe_code)]
 
-use super::lanes::{Lanes, Portable};
+use super::lanes::{Halves, Lanes, Pairing, Portable};
 
 /// What a processor has that loops can be compiled for. Only what was found can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct Processor(Kind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    /// AVX-512 (F, BW, DQ, VL) and products of 16-bit floats (BF16).
+    Avx512Bf16,
     /// AVX-512 (F, BW, DQ, VL).
     Avx512,
     /// AVX2 and FMA.
@@ -30,6 +32,15 @@ pub(super) trait Loops {
     unsafe fn run<V: Lanes>(self) -> Self::Output;
 }
 
+/// The same over [`Pairing`].
+pub(super) trait PairLoops {
+    /// Runs them. Mark it `#[inline(always)]`, and what it calls.
+    ///
+    /// # Safety
+    /// The processor has what `V` needs.
+    unsafe fn run<V: Pairing>(self);
+}
+
 impl Processor {
     /// The best that this processor has.
     pub fn detect() -> Processor {
@@ -43,6 +54,9 @@ impl Processor {
         {
             use std::arch::is_x86_feature_detected as has;
             if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
+                if has!("avx512bf16") {
+                    all.push(Processor(Kind::Avx512Bf16));
+                }
                 all.push(Processor(Kind::Avx512));
             }
             if has!("avx2") && has!("fma") {
@@ -60,10 +74,20 @@ impl Processor {
         self.run(Plain(body))
     }
 
+    /// True if it has instructions for products of 16-bit floats.
+    pub fn has_bf16(self) -> bool {
+        self.0 == Kind::Avx512Bf16
+    }
+
     /// Adds products of registers `count` times: what the loops could do if nothing had to be read.
     /// For benchmarks; the sum is of no use but to have been computed.
     pub fn peak(self, count: usize) -> f32 {
         self.run(Peak(count))
+    }
+
+    /// The same with pairs of 16-bit floats: twice the operations, where instructions exist.
+    pub fn peak_of_pairs(self, count: usize) {
+        self.run_pairs(Peak(count));
     }
 
     /// Floating-point operations of [`Processor::peak`].
@@ -71,11 +95,27 @@ impl Processor {
         (2 * count * SUMS * super::LANES) as f64
     }
 
+    pub(super) fn run_pairs<L: PairLoops>(self, loops: L) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `all` has found these features.
+            Kind::Avx512Bf16 => unsafe { bf16_pairs(loops) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `all` has found these features.
+            Kind::Avx512 => unsafe { avx512_pairs(loops) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `all` has found these features.
+            Kind::Avx2 => unsafe { avx2_pairs(loops) },
+            // SAFETY: plain Rust needs nothing of the processor.
+            _ => unsafe { loops.run::<Halves<Portable>>() },
+        }
+    }
+
     pub(super) fn run<L: Loops>(self, loops: L) -> L::Output {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `all` has found these features.
-            Kind::Avx512 => unsafe { avx512(loops) },
+            Kind::Avx512 | Kind::Avx512Bf16 => unsafe { avx512(loops) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `all` has found these features.
             Kind::Avx2 => unsafe { avx2(loops) },
@@ -92,6 +132,33 @@ impl Processor {
 unsafe fn avx512<L: Loops>(loops: L) -> L::Output {
     // SAFETY: the caller's contract.
     unsafe { loops.run::<super::lanes::x86::Avx512>() }
+}
+
+/// # Safety
+/// The processor has the features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+unsafe fn bf16_pairs<L: PairLoops>(loops: L) {
+    // SAFETY: the caller's contract.
+    unsafe { loops.run::<super::dot::Avx512Bf16>() }
+}
+
+/// # Safety
+/// The processor has the features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn avx512_pairs<L: PairLoops>(loops: L) {
+    // SAFETY: the caller's contract.
+    unsafe { loops.run::<Halves<super::lanes::x86::Avx512>>() }
+}
+
+/// # Safety
+/// The processor has the features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2_pairs<L: PairLoops>(loops: L) {
+    // SAFETY: the caller's contract.
+    unsafe { loops.run::<Halves<super::lanes::x86::Avx2>>() }
 }
 
 /// # Safety
@@ -114,10 +181,44 @@ impl<R, F: FnOnce() -> R> Loops for Plain<F> {
     }
 }
 
+#[cfg(test)]
+impl Processor {
+    /// Pairs neighbours of 32 floats, and the first sixteen with the others.
+    pub(super) fn pair(self, values: &[f32; 32], narrow: &mut [f32], interleaved: &mut [f32]) {
+        self.run_pairs(Pair(values, narrow, interleaved));
+    }
+}
+
+#[cfg(test)]
+struct Pair<'a>(&'a [f32; 32], &'a mut [f32], &'a mut [f32]);
+
+#[cfg(test)]
+impl PairLoops for Pair<'_> {
+    // SAFETY: the trait's contract is the caller's.
+    #[inline(always)]
+    unsafe fn run<V: Pairing>(self) {
+        let (first, second) = self.0.split_at(16);
+        // SAFETY: sixteen floats each are read or, in the caller's memory, written.
+        unsafe {
+            V::narrow(self.0.as_ptr(), self.1[..16].as_mut_ptr());
+            V::interleave(first.as_ptr(), second.as_ptr(), self.2[..16].as_mut_ptr());
+        }
+    }
+}
+
 /// Sums that do not wait for each other.
 const SUMS: usize = 12;
 
 struct Peak(usize);
+
+impl PairLoops for Peak {
+    // SAFETY: the trait's contract is the caller's.
+    #[inline(always)]
+    unsafe fn run<V: Pairing>(self) {
+        // SAFETY: the trait's contract.
+        std::hint::black_box(unsafe { <Peak as Loops>::run::<V>(self) });
+    }
+}
 
 impl Loops for Peak {
     type Output = f32;

@@ -1,6 +1,7 @@
 //! All products against sums written out, for every kind of processor and awkward shapes.
 
-use super::{ByFeature, BySample, Kernel, Processor, Weights, WeightsMut};
+use super::lanes::rounded;
+use super::{ByFeature, BySample, Floats, Kernel, Precision, Processor, Weights, WeightsMut};
 use crate::math::rng::Rng;
 
 struct Case {
@@ -10,6 +11,7 @@ struct Case {
     input: Vec<f32>,
     weights: Vec<f32>,
     errors: Vec<f32>,
+    precision: Precision,
 }
 
 fn cases() -> Vec<Case> {
@@ -33,6 +35,7 @@ fn cases() -> Vec<Case> {
             input: draw(samples * inputs),
             weights: draw(units * (inputs + 3)),
             errors: draw(samples * units),
+            precision: Precision::F32,
         }
     };
     shapes.into_iter().map(case).collect()
@@ -47,16 +50,24 @@ impl Case {
         }
     }
 
+    /// What a product makes of an operand.
+    fn operand(&self, x: f32) -> f64 {
+        match self.precision {
+            Precision::F32 => f64::from(x),
+            Precision::Bf16 => f64::from(f32::from_bits(rounded(x) << 16)),
+        }
+    }
+
     fn input(&self, sample: usize, input: usize) -> f64 {
-        f64::from(self.input[sample * self.inputs + input])
+        self.operand(self.input[sample * self.inputs + input])
     }
 
     fn weight(&self, unit: usize, input: usize) -> f64 {
-        f64::from(self.weights[unit * (self.inputs + 3) + input])
+        self.operand(self.weights[unit * (self.inputs + 3) + input])
     }
 
     fn error(&self, sample: usize, unit: usize) -> f64 {
-        f64::from(self.errors[sample * self.units + unit])
+        self.operand(self.errors[sample * self.units + unit])
     }
 }
 
@@ -88,8 +99,11 @@ fn assert_near(found: f32, expected: f64, terms: usize) {
 
 fn everywhere(check: impl Fn(&mut Kernel, &Case)) {
     for processor in Processor::all() {
-        for case in cases() {
-            check(&mut Kernel::on(processor), &case);
+        for precision in [Precision::F32, Precision::Bf16] {
+            for case in cases() {
+                let case = Case { precision, ..case };
+                check(&mut Kernel::on(processor).with(precision), &case);
+            }
         }
     }
 }
@@ -137,7 +151,8 @@ fn backward_sums_errors_of_all_units_and_gradients_over_samples() {
             for ((i, found), weight) in (first..).zip(gradient).zip(weights) {
                 let terms = (0..case.samples).map(|s| case.error(s, unit) * case.input(s, i));
                 assert_near(*found, terms.sum(), case.samples);
-                assert_eq!(f64::from(*weight), case.weight(unit, i));
+                let unchanged = case.weights[unit * (case.inputs + 3) + i];
+                assert_eq!(*weight, unchanged, "weights are kept in 32 bits");
                 *weight = 100.0;
                 visited[unit * case.inputs + i] += 1;
             }
@@ -171,4 +186,48 @@ fn layouts_are_turned_into_each_other() {
             }
         }
     });
+}
+
+/// Instructions, compiled loops and the definition round alike: to the nearest number of 16 bits, to the
+/// even one of two.
+#[test]
+fn operands_are_rounded_alike_everywhere() {
+    assert_eq!(
+        rounded(1.0 + 1.0 / 256.0),
+        0x3f80,
+        "a tie goes to the even one"
+    );
+    assert_eq!(
+        rounded(1.0 + 3.0 / 256.0),
+        0x3f82,
+        "a tie goes to the even one"
+    );
+    assert_eq!(rounded(f32::MAX), 0x7f80);
+    assert_eq!(
+        rounded(f32::from_bits(0x7f80_0001)),
+        0x7fc0,
+        "what is no number stays none"
+    );
+    let mut rng = Rng::stream(9, 0, 0, 0);
+    let mut bits = || rng.below(1 << 32) as u32;
+    for _ in 0..2000 {
+        let mut values = [0.0f32; 32];
+        // What is denormal may come out as 0.
+        values.fill_with(|| f32::from_bits(bits()));
+        values
+            .iter_mut()
+            .filter(|x| x.is_subnormal() || x.is_nan())
+            .for_each(|x| *x = 0.5);
+        let halves: Vec<u32> = values.iter().map(|x| rounded(*x)).collect();
+        for processor in Processor::all() {
+            let (mut narrow, mut interleaved) = (Floats::zeros(16), Floats::zeros(16));
+            processor.pair(&values, &mut narrow, &mut interleaved);
+            for at in 0..16 {
+                let neighbours = halves[2 * at + 1] << 16 | halves[2 * at];
+                assert_eq!(narrow[at].to_bits(), neighbours, "{processor:?}");
+                let rows = halves[16 + at] << 16 | halves[at];
+                assert_eq!(interleaved[at].to_bits(), rows, "{processor:?}");
+            }
+        }
+    }
 }

@@ -14,8 +14,13 @@ pub(super) struct Linear {
 
 impl Linear {
     pub(super) fn new(inputs: usize, rank: usize, batch: usize) -> Linear {
+        Linear::on(Kernel::new(), inputs, rank, batch)
+    }
+
+    /// The same with this kernel.
+    pub(super) fn on(kernel: Kernel, inputs: usize, rank: usize, batch: usize) -> Linear {
         Linear {
-            kernel: Kernel::new(),
+            kernel,
             by_sample: BySample::zeros(inputs, batch),
             by_feature: ByFeature::zeros(inputs, batch),
             images: ByFeature::zeros(rank, batch),
@@ -34,6 +39,11 @@ impl Linear {
         };
         self.kernel
             .forward(weights, &self.by_feature, &mut self.images, |_, _, _| ());
+    }
+
+    /// What the last gradient was made of: errors of the images, and vectors.
+    pub(super) fn factors(&self) -> (&BySample, &BySample) {
+        (&self.errors, &self.by_sample)
     }
 
     /// The gradient that the errors in the place of the images give, by pieces of rows of `matrix`.

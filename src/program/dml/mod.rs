@@ -22,7 +22,8 @@
 //! are 1 apart in the mean square; the saved L has these scales in it. **Stochastic gradient descent,
 //! data-parallel**: L is a table, a row for each of its rows; a worker steps on mini-batches of its own
 //! pairs and exchanges the sum of its steps with the table every few of them. Under `bsp` the changes of
-//! W workers are averaged, otherwise they count 1/√W each.
+//! W workers are averaged, otherwise they count 1/√W each. What travels may be the pairs of a mini-batch
+//! and what L makes of them in the place of changes of L (`--exchange`; `program/factors.rs`).
 //!
 //! | file | what |
 //! |---|---|
@@ -33,6 +34,7 @@
 //! | `part.rs` | what one worker holds, and what it does in a clock |
 //! | `neighbors.rs` | nearest neighbours, and pairs in order |
 //! | `sums.rs` | the objective |
+//! | `predict.rs` | what a saved L makes of further examples |
 //! | `generate.rs` | classes in a few directions among many that tell nothing |
 
 pub mod generate;
@@ -41,6 +43,7 @@ mod neighbors;
 mod options;
 mod part;
 mod pca;
+pub mod predict;
 mod samples;
 mod sums;
 
@@ -50,9 +53,10 @@ mod tests;
 use std::sync::Arc;
 
 use super::About;
+use super::factors::{self, Counts, Form, Replica};
 use crate::engine::{Defaults, Host, Objective, Program, Worker};
 use crate::error::{Error, Result};
-use crate::ps::{ElementType, TableKind, TableSpec, World};
+use crate::ps::{Bound, Consistency, ElementType, TableKind, TableSpec, World};
 use crate::snapshot::{Model, Tensor, take};
 use crate::wire::message::{Clock, Elements, TableId, WorkerId};
 use linear::Linear;
@@ -90,7 +94,6 @@ struct Dml {
 }
 
 /// What all ranks know once the data are loaded.
-#[derive(Default)]
 struct Setup {
     width: usize,
     rank: usize,
@@ -98,6 +101,8 @@ struct Setup {
     clocks_per_pass: u64,
     /// Pairs of a worker in a pass.
     pairs: u64,
+    bound: Bound,
+    form: Form,
 }
 
 impl Program for Dml {
@@ -110,7 +115,11 @@ impl Program for Dml {
         vec!["violations", "knn_accuracy", "pair_auc"]
     }
 
-    fn tables(&self, _world: &World) -> Vec<TableSpec> {
+    fn tables(&self, world: &World) -> Vec<TableSpec> {
+        if self.setup.form != Form::Full {
+            let words = self.counts().words(self.setup.form);
+            return vec![factors::table(words, self.setup.bound, world)];
+        }
         vec![TableSpec {
             name: "matrix",
             kind: TableKind::Shared {
@@ -123,6 +132,7 @@ impl Program for Dml {
     }
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
+        self.options.precision.explain(host);
         let data = Arc::new(Data::read(&self.options, host)?);
         let rank = match self.options.dimensions {
             None => RANK.min(data.width),
@@ -139,10 +149,20 @@ impl Program for Dml {
             workers,
             clocks_per_pass: host.clocks_per_pass(),
             pairs: (data.train_rows.len() as u64).div_ceil(u64::from(workers)),
+            bound: host.bound(),
+            form: Form::Full,
         };
+        self.setup.form = self.counts().choose(self.options.exchange, true, host)?;
         let local = host.world().local(host.rank());
         let first = local.start;
         let mut parts: Vec<Part> = local.map(|worker| self.part(worker, &data)).collect();
+        if self.setup.form != Form::Full {
+            let replica = || {
+                let kernel = self.options.precision.kernel();
+                Replica::new((self.setup.form, MATRIX), kernel, self.counts(), false, host)
+            };
+            parts.iter_mut().for_each(|part| part.replica = Some(replica()));
+        }
         if let Some(part) = parts.first_mut() {
             debug_assert_eq!(part.worker, first);
             part.matrix = match self.options.initial {
@@ -158,13 +178,21 @@ impl Program for Dml {
         parts: &mut [Part],
         set: &mut dyn FnMut(TableId, u64, Elements) -> Result<()>,
     ) -> Result<()> {
+        if self.setup.form != Form::Full {
+            let matrix = parts.first().map(|part| part.matrix.clone()).unwrap_or_default();
+            for part in parts {
+                part.start = Some(matrix.clone());
+                part.matrix.clone_from(&matrix);
+            }
+            return Ok(());
+        }
         let matrix = parts.first().map(|part| &part.matrix[..]).unwrap_or_default();
         let mut rows = (0..).zip(matrix.chunks_exact(self.setup.width));
         rows.try_for_each(|(row, values)| set(MATRIX, row, Elements::F32(values.to_vec())))
     }
 
     fn push(&self, part: &mut Part, _task: (), worker: &mut Worker) -> Result<()> {
-        let alone = worker.in_lockstep() || self.setup.workers == 1;
+        let alone = part.replica.is_some() || worker.in_lockstep() || self.setup.workers == 1;
         if !alone && part.start.is_none() {
             part.start = Some(part.matrix.clone());
         }
@@ -175,7 +203,8 @@ impl Program for Dml {
         let at = |part: u64| batches * part / clocks;
         let lesson = Lesson {
             scale: if worker.in_lockstep() { 1.0 / workers } else { 1.0 / workers.sqrt() },
-            batches: at(clock % clocks + 1) - at(clock % clocks),
+            // A pass may have more clocks than mini-batches; each of them learns something.
+            batches: (at(clock % clocks + 1) - at(clock % clocks)).max(1),
             exchange_every: (!alone).then_some(u64::from(self.options.exchange_every)),
             ..self.lesson()
         };
@@ -224,6 +253,7 @@ impl Program for Dml {
         model.tensors(vec![Tensor::new("L", &[self.setup.rank, self.setup.width], &matrix)]);
         model.json("dimensions", self.setup.rank as u64);
         model.json("inputs", self.setup.width as u64);
+        model.json("first_index", part.data.first_index);
         if let Some(names) = &part.data.names {
             model.json("features", names.clone());
         }
@@ -276,8 +306,28 @@ impl Program for Dml {
 
 impl Dml {
     fn new(options: Options) -> Dml {
-        let setup = Setup::default();
+        let setup = Setup {
+            width: 0,
+            rank: 0,
+            workers: 0,
+            clocks_per_pass: 1,
+            pairs: 0,
+            bound: Bound::new(Consistency::Bsp, 0),
+            form: Form::Full,
+        };
         Dml { options, setup }
+    }
+
+    /// What an exchange of L costs.
+    fn counts(&self) -> Counts {
+        let batches = self.setup.pairs.div_ceil(u64::from(self.options.batch));
+        Counts {
+            rows: self.setup.rank,
+            columns: self.setup.width,
+            name: Some(2),
+            batch: self.options.batch as usize,
+            batches: batches.div_ceil(self.setup.clocks_per_pass),
+        }
     }
 
     fn lesson(&self) -> Lesson {
@@ -294,12 +344,15 @@ impl Dml {
 
     fn part(&self, worker: WorkerId, data: &Arc<Data>) -> Part {
         let Setup { width, rank, workers, .. } = self.setup;
+        let batch = self.options.batch as usize;
         let own = data.test_rows.iter().skip(worker as usize);
         Part {
             worker,
-            linear: Linear::new(width, rank, self.options.batch as usize),
+            linear: Linear::on(self.options.precision.kernel(), width, rank, batch),
             matrix: vec![0.0; width * rank],
             start: None,
+            replica: None,
+            drawn: Vec::new(),
             test_rows: own.step_by(workers as usize).copied().collect(),
             data: Arc::clone(data),
             steps: 0,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::program::examples::ExamplesFlags;
+use crate::program::operands::Operands;
+use crate::program::factors::Exchange;
 use crate::program::flag::{above, real, whole};
 
 /// Most rows of L.
@@ -53,6 +55,18 @@ pub struct Options {
     /// Under bsp changes are exchanged at clocks alone: give a number of --clocks-per-pass.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole(1..=1_000_000u32))]
     pub exchange_every: u32,
+
+    /// Operands of products: bf16 takes half the time where the processor has instructions for it
+    ///
+    /// Sums, L and steps are 32-bit floats in any case.
+    #[arg(long, value_enum, default_value_t = Operands::F32)]
+    pub precision: Operands,
+
+    /// What hosts send each other
+    ///
+    /// Where it is not full, changes are exchanged at clocks alone.
+    #[arg(long, value_enum, default_value_t = Exchange::Auto)]
+    pub exchange: Exchange,
 
     /// What L begins with
     #[arg(long, value_enum, default_value_t = Initial::Pca)]

@@ -7,9 +7,10 @@ use super::neighbors::{self, BLOCK, Images};
 use super::samples::Data;
 use super::sums::Sums;
 use crate::engine::Worker;
-use crate::error::Result;
-use crate::math::gemm::PANEL;
+use crate::error::{Error, Result};
+use crate::math::gemm::{BySample, PANEL, Processor};
 use crate::math::rng::Rng;
+use crate::program::factors::{self, Copies, Replica};
 use crate::wire::message::{TableId, WorkerId};
 
 /// The table of L, a row for each of its rows.
@@ -27,6 +28,10 @@ pub(super) struct Part {
     pub(super) matrix: Vec<f32>,
     /// L at the last exchange, if others change the table meanwhile.
     pub(super) start: Option<Vec<f32>>,
+    /// Its exchange by factors.
+    pub(super) replica: Option<Replica>,
+    /// The pairs of the mini-batch.
+    pub(super) drawn: Vec<[u32; 2]>,
     /// The test examples that this worker looks for.
     pub(super) test_rows: Vec<u32>,
     /// Mini-batches so far.
@@ -53,12 +58,20 @@ pub(super) struct Lesson {
 impl Part {
     /// Trains for one clock.
     pub(super) fn train(&mut self, lesson: &Lesson, worker: &mut Worker) -> Result<()> {
+        if let Some(replica) = &mut self.replica {
+            replica.scale = lesson.scale;
+        }
         self.refresh(worker)?;
         for number in 1..=lesson.batches {
             let mut rng = Rng::stream(worker.seed(), u64::from(worker.id()), self.steps, OF_PAIRS);
             self.draw(lesson, &mut rng);
             let sums = self.step(lesson);
             self.sums.add(&sums);
+            if let Some(replica) = &mut self.replica {
+                let drawn = &self.drawn;
+                let name = |sample: usize, words: &mut Vec<u32>| words.extend(drawn[sample]);
+                replica.note(self.linear.factors(), lesson.rate, name);
+            }
             self.steps += 1;
             let is_last = number == lesson.batches;
             if is_last || lesson.exchange_every.is_some_and(|every| number % every == 0) {
@@ -75,15 +88,11 @@ impl Part {
     pub(super) fn draw(&mut self, lesson: &Lesson, rng: &mut Rng) {
         let similar = lesson.batch / 2;
         self.linear.by_sample.resize(lesson.batch);
+        self.drawn.clear();
         for sample in 0..lesson.batch {
-            let [one, two] = self.data.pairs.draw(usize::from(sample >= similar), rng);
-            let (one, two) = (self.data.row(one), self.data.row(two));
-            for (panel, (one, two)) in one.chunks(PANEL).zip(two.chunks(PANEL)).enumerate() {
-                let to = self.linear.by_sample.piece_mut(panel, sample);
-                for (to, (one, two)) in to.iter_mut().zip(one.iter().zip(two)) {
-                    *to = one - two;
-                }
-            }
+            let pair = self.data.pairs.draw(usize::from(sample >= similar), rng);
+            self.drawn.push(pair);
+            self.data.subtract(pair, &mut self.linear.by_sample, sample);
         }
     }
 
@@ -106,6 +115,11 @@ impl Part {
 
     /// Takes over what is in the table now.
     pub(super) fn refresh(&mut self, worker: &mut Worker) -> Result<()> {
+        let recipe = Recipe(&self.data, self.linear.kernel.processor());
+        if let (Some(replica), Some(start)) = (&mut self.replica, &mut self.start) {
+            let now = &mut self.matrix;
+            return replica.take_over(Copies { now, start }, &recipe, worker);
+        }
         let width = self.data.width;
         let rows: Vec<u64> = (0..(self.matrix.len() / width) as u64).collect();
         worker.prefetch(MATRIX, &rows);
@@ -120,6 +134,11 @@ impl Part {
 
     /// Adds what has changed since the last exchange to the table.
     fn send(&mut self, scale: f32, worker: &mut Worker) -> Result<()> {
+        if let (Some(replica), Some(start)) = (&mut self.replica, &mut self.start) {
+            let now = &mut self.matrix;
+            replica.send(Copies { now, start }, worker);
+            return Ok(());
+        }
         let width = self.data.width;
         for (row, now) in self.matrix.chunks_exact(width).enumerate() {
             let delta = &mut self.delta;
@@ -163,6 +182,28 @@ impl Part {
             sums.areas = (area, 1);
         }
         Ok(sums)
+    }
+}
+
+/// How others' steps are done again.
+struct Recipe<'a>(&'a Data, Processor);
+
+impl factors::Recipe for Recipe<'_> {
+    fn set(&self, name: &[u32], input: &mut BySample, sample: usize) -> Result<()> {
+        match name {
+            [one, two] if self.0.has(*one) && self.0.has(*two) => {
+                self.0.subtract([*one, *two], input, sample);
+                Ok(())
+            }
+            _ => Err(Error::Other("a pair of examples that this rank has not".into())),
+        }
+    }
+
+    fn step(&self, rate: f32, _first: usize, weights: &mut [f32], gradient: &[f32]) {
+        self.1.compiled(
+            #[inline(always)]
+            || weights.iter_mut().zip(gradient).for_each(|(w, g)| *w -= rate * g),
+        );
     }
 }
 

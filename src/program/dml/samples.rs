@@ -9,6 +9,7 @@ use crate::data::{
 };
 use crate::engine::Host;
 use crate::error::{Error, Result};
+use crate::math::gemm::{BySample, PANEL};
 use crate::math::rng::Rng;
 use crate::program::holdout::is_held_out;
 
@@ -37,6 +38,8 @@ pub(super) struct Data {
     /// What each feature was multiplied by.
     pub(super) scales: Vec<f64>,
     pub(super) names: Option<Vec<String>>,
+    /// The index of the first feature in libsvm files.
+    pub(super) first_index: u32,
 }
 
 /// Where pairs come from.
@@ -74,7 +77,7 @@ impl Data {
         };
         let (classes, test_classes) = classes(&train, test.as_ref(), listed)?;
         let pairs = pairs(&classes)?;
-        let (width, names) = (train.features.width(), train.names.clone());
+        let (width, names, first_index) = (train.features.width(), train.names.clone(), train.first_index);
         let mut values = dense(train.features)?;
         let scales = scales(&values, width, &train_rows);
         scale(&mut values, &scales);
@@ -89,6 +92,7 @@ impl Data {
             pairs,
             scales,
             names,
+            first_index,
         };
         if let Some(test) = test {
             data.test_rows = (0..test.rows() as u32).collect();
@@ -102,6 +106,22 @@ impl Data {
     /// An example.
     pub(super) fn row(&self, row: u32) -> &[f32] {
         &self.values[row as usize * self.width..][..self.width]
+    }
+
+    /// True if there is such an example.
+    pub(super) fn has(&self, row: u32) -> bool {
+        (row as usize + 1) * self.width <= self.values.len()
+    }
+
+    /// Puts the difference of a pair to its place.
+    pub(super) fn subtract(&self, [one, two]: [u32; 2], to: &mut BySample, sample: usize) {
+        let (one, two) = (self.row(one), self.row(two));
+        for (panel, (one, two)) in one.chunks(PANEL).zip(two.chunks(PANEL)).enumerate() {
+            let to = to.piece_mut(panel, sample);
+            for (to, (one, two)) in to.iter_mut().zip(one.iter().zip(two)) {
+                *to = one - two;
+            }
+        }
     }
 
     /// A test example.
@@ -250,9 +270,9 @@ impl Pairs {
 const EXACT: usize = 1 << 24;
 
 /// Pairs of numbers of examples, one pair a line.
-fn read_pairs(path: &Path, rows: usize) -> Result<Vec<[u32; 2]>> {
+pub(super) fn read_pairs(path: &Path, rows: usize) -> Result<Vec<[u32; 2]>> {
     if rows > EXACT {
-        let message = format!("--similar: at most {EXACT} examples can be numbered, here are {rows}");
+        let message = format!("{}: at most {EXACT} examples can be numbered, here are {rows}", path.display());
         return Err(Error::Usage(message));
     }
     let how = ExamplesOptions {

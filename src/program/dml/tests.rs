@@ -133,6 +133,39 @@ fn equal_runs_are_equal_and_ranks_do_not_matter_under_bsp() {
     }
 }
 
+/// Whatever travels, every worker's matrix is the same in the end, to the bit.
+#[test]
+fn factors_make_the_run_that_full_matrices_make() {
+    let settings = Settings {
+        clocks_per_pass: 16,
+        ..settings(12)
+    };
+    for (ranks, workers) in [(2, 1), (3, 1), (2, 2)] {
+        let run = |exchange: &str| {
+            let line = format!("-k 5 --learning-rate 1 --weight 5 --batch 30 --exchange {exchange}");
+            values(&train(&line, ranks, workers, &settings))
+        };
+        let full = run("full");
+        assert!(full[11].1 < full[0].1);
+        assert_eq!(run("factors"), full, "{ranks} {workers}");
+        assert_eq!(run("indices"), full, "{ranks} {workers}");
+    }
+}
+
+#[test]
+fn stale_workers_learn_by_factors() {
+    for consistency in [Consistency::Ssp, Consistency::Essp] {
+        for exchange in ["factors", "indices"] {
+            let line = format!("{SMALL} --exchange {exchange}");
+            let records = train(&line, 2, 1, &stale(consistency, 80));
+            let (first, last) = (&records[0].columns, &records.last().unwrap().columns);
+            let (was, is) = (first[1].unwrap(), last[1].unwrap());
+            assert!(is > was + 0.15, "{consistency:?} {exchange}: {was} {is}");
+            assert!(records.iter().all(|record| record.staleness_max <= 1));
+        }
+    }
+}
+
 #[test]
 fn a_resumed_run_is_the_same_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -143,10 +176,13 @@ fn a_resumed_run_is_the_same_run() {
         force: true,
         ..settings(clocks)
     };
-    let whole = train(SMALL, 2, 1, &with(8, false));
-    train(SMALL, 2, 1, &with(6, false));
-    let resumed = train(SMALL, 2, 1, &with(8, true));
-    assert_eq!(values(&whole), values(&resumed));
+    for exchange in ["full", "indices"] {
+        let line = format!("{SMALL} --exchange {exchange}");
+        let whole = train(&line, 2, 1, &with(8, false));
+        train(&line, 2, 1, &with(6, false));
+        let resumed = train(&line, 2, 1, &with(8, true));
+        assert_eq!(values(&whole), values(&resumed), "{exchange}");
+    }
 }
 
 /// Points of two blobs, with a feature that tells nothing, and pairs of them.

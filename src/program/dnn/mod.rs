@@ -21,6 +21,10 @@
 //! changes of W workers are averaged: with one mini-batch a clock and plain gradient steps that is a
 //! mini-batch W times as large. Otherwise they count 1/√W each.
 //!
+//! With plain gradient steps, `--exchange` lets what a gradient is made of travel in the place of a
+//! layer's changes, where that is less: `program/factors.rs`. Momentum and Adam step by what they remember
+//! of many gradients; every worker applies them to its own mini-batches, and their changes travel in full.
+//!
 //! | file | what |
 //! |---|---|
 //! | `options.rs` | the flags |
@@ -32,6 +36,7 @@
 //! | `sums.rs` | the objective |
 //! | `checkpoint.rs` | what a run goes on from |
 //! | `save.rs` | the model |
+//! | `predict.rs` | what a saved model says of further examples |
 //! | `generate.rs` | points of rings in a space of many dimensions |
 
 mod checkpoint;
@@ -41,6 +46,7 @@ mod network;
 mod optimizer;
 mod options;
 mod part;
+pub mod predict;
 mod samples;
 mod save;
 mod sparse;
@@ -54,10 +60,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::About;
+use super::factors::{self, Counts, Form, Replica};
 use crate::engine::{Defaults, Host, Objective, Program, Worker};
 use crate::error::{Error, Result};
 use crate::math::activation::Activation;
-use crate::math::gemm::Kernel;
 use crate::math::rng::Rng;
 use crate::ps::{ElementType, TableKind, TableSpec, World};
 use crate::snapshot::{Model, Tensor};
@@ -112,6 +118,8 @@ struct Setup {
     workers: u32,
     /// Test samples are there.
     tests: bool,
+    /// By layer: its table, if what travels are factors.
+    factors: Vec<Option<TableSpec>>,
 }
 
 impl Program for Dnn {
@@ -128,6 +136,9 @@ impl Program for Dnn {
         let layers = self.setup.sizes.windows(2).enumerate();
         let table = |(number, pair): (usize, &[usize])| {
             let (inputs, units) = (pair[0] as u64 + 1, pair[1] as u64);
+            if let Some(Some(spec)) = self.setup.factors.get(number) {
+                return spec.clone();
+            }
             let sparse = self.setup.known.sparse && number == 0;
             let (rows, width) = if sparse { (inputs, units) } else { (units, inputs) };
             TableSpec {
@@ -144,6 +155,7 @@ impl Program for Dnn {
     }
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
+        self.options.precision.explain(host);
         let data = Arc::new(Data::read(&self.options, host)?);
         let outputs = data.known.classes.len().max(1);
         let hidden = self.options.hidden();
@@ -153,7 +165,14 @@ impl Program for Dnn {
             clocks_per_pass: host.clocks_per_pass(),
             workers: host.world().workers(),
             tests: !data.test_rows.is_empty(),
+            factors: Vec::new(),
         };
+        let forms = self.forms(data.train_rows.len(), host)?;
+        let spec = |(counts, form): &(Counts, Form)| {
+            let words = counts.words(*form);
+            (*form != Form::Full).then(|| factors::table(words, host.bound(), host.world()))
+        };
+        self.setup.factors = forms.iter().map(spec).collect();
         let passes = |clocks: u64| clocks as f64 / host.clocks_per_pass() as f64;
         self.rates = Rates::new(&self.options, host.clocks().map(passes));
         let local = host.world().local(host.rank());
@@ -161,6 +180,13 @@ impl Program for Dnn {
         Ok(local
             .map(|worker| {
                 let mut part = self.part(worker, &data);
+                let replicas = part.exchange.replicas.iter_mut().zip(&forms);
+                for (table, (replica, (counts, form))) in (0..).zip(replicas) {
+                    *replica = (*form != Form::Full).then(|| {
+                        let kernel = self.options.precision.kernel();
+                        Replica::new((*form, table), kernel, *counts, true, host)
+                    });
+                }
                 if worker == first {
                     draw(&mut part.network.layers, self.options.activation.activation(), host.seed());
                 }
@@ -174,8 +200,20 @@ impl Program for Dnn {
         parts: &mut [Part],
         set: &mut dyn FnMut(TableId, u64, Elements) -> Result<()>,
     ) -> Result<()> {
+        for number in 0..self.setup.factors.len() {
+            if self.setup.factors[number].is_some() {
+                let weights = parts.first().map(|part| part.network.layers[number].weights.clone());
+                for layer in parts.iter_mut().map(|part| &mut part.network.layers[number]) {
+                    layer.weights.clone_from(weights.as_ref().unwrap_or(&Vec::new()));
+                    layer.start.clone_from(&weights);
+                }
+            }
+        }
         let layers = parts.first().map(|part| &part.network.layers[..]).unwrap_or_default();
         (0..).zip(layers).try_for_each(|(table, layer)| {
+            if self.setup.factors[table as usize].is_some() {
+                return Ok(());
+            }
             let mut rows = 0..layer.rows();
             rows.try_for_each(|row| set(table, row as u64, Elements::F32(layer.row(row).to_vec())))
         })
@@ -190,10 +228,10 @@ impl Program for Dnn {
                 layer.start.get_or_insert_with(|| vec![0.0; length]);
             }
         }
-        part.exchange.scale = match worker.in_lockstep() {
+        part.exchange.set_scale(match worker.in_lockstep() {
             true => 1.0 / self.setup.workers as f32,
             false => 1.0 / (self.setup.workers as f32).sqrt(),
-        };
+        });
         let lesson = Lesson {
             rule: &self.rule,
             rate: &|passes| self.rates.at(passes),
@@ -296,6 +334,28 @@ impl Dnn {
         }
     }
 
+    /// What travels of each layer, and what that follows from.
+    fn forms(&self, rows: usize, host: &Host) -> Result<Vec<(Counts, Form)>> {
+        let own = (rows as u64).div_ceil(u64::from(host.world().workers()));
+        let batches = own.div_ceil(u64::from(self.options.batch));
+        let layers = self.setup.sizes.windows(2).enumerate();
+        let form = |(number, pair): (usize, &[usize])| {
+            let counts = Counts {
+                rows: pair[1],
+                columns: pair[0],
+                name: (number == 0).then_some(1),
+                batch: self.options.batch as usize,
+                batches: batches.div_ceil(host.clocks_per_pass()),
+            };
+            let how = match self.setup.known.sparse && number == 0 {
+                true => factors::Exchange::Full,
+                false => self.options.exchange,
+            };
+            Ok((counts, counts.choose(how, self.rule.states() == 0, host)?))
+        };
+        layers.map(form).collect()
+    }
+
     fn part(&self, worker: WorkerId, data: &Arc<Data>) -> Part {
         let shape = Shape {
             sizes: self.setup.sizes.clone(),
@@ -304,7 +364,7 @@ impl Dnn {
             dropout: self.options.dropout as f32,
             batch: self.options.batch as usize,
         };
-        let mut network = Network::new(&shape, Kernel::new());
+        let mut network = Network::new(&shape, self.options.precision.kernel());
         for layer in &mut network.layers {
             layer.states = vec![vec![0.0; layer.weights.len()]; self.rule.states()];
         }
@@ -322,6 +382,7 @@ impl Dnn {
             order: Vec::new(),
             pass: None,
             steps: 0,
+            rule: self.rule.clone(),
             measured: Measured::default(),
         }
     }

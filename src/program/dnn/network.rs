@@ -58,6 +58,9 @@ pub(super) trait Visitor {
     /// A piece of a layer's weights with its gradient; each that has one comes once.
     fn piece(&mut self, piece: Piece);
 
+    /// What the gradient of a dense layer is about to be made of.
+    fn factors(&mut self, _number: usize, _errors: &BySample, _input: &BySample) {}
+
     /// The layer's last row has come.
     fn done(&mut self, _number: usize, _layer: &mut Layer) {}
 }
@@ -298,6 +301,13 @@ impl Network {
         for (number, layer) in layers.iter_mut().enumerate().rev() {
             let (before, after) = hidden.split_at_mut(number);
             let errors = after.first().map_or(&*errors, |hidden| &hidden.errors);
+            match (&self.input, before.last()) {
+                (_, Some(before)) => visitor.factors(number, errors, &before.by_sample),
+                (Input::Dense { by_sample, .. }, None) => {
+                    visitor.factors(number, errors, by_sample);
+                }
+                (Input::Sparse(_), None) => {}
+            }
             let Layer {
                 shape,
                 weights,

@@ -19,7 +19,7 @@ pub(super) struct Rule {
 /// One step's part of the rule.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
-    rate: f32,
+    pub(super) rate: f32,
     /// Of Adam: what brings its sums to the size of means.
     scales: [f32; 2],
 }

@@ -6,6 +6,8 @@ use clap::{Args, ValueEnum};
 
 use crate::math::activation::Activation;
 use crate::program::examples::ExamplesFlags;
+use crate::program::operands::Operands;
+use crate::program::factors::Exchange;
 use crate::program::flag::{above, real, whole};
 
 /// Most units of a layer.
@@ -129,6 +131,20 @@ pub struct Options {
     /// Under bsp changes are exchanged at clocks alone: give a number of --clocks-per-pass.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole(1..=1_000_000u32))]
     pub exchange_every: u32,
+
+    /// Operands of products: bf16 takes half the time where the processor has instructions for it
+    ///
+    /// Sums, weights and steps are 32-bit floats in any case.
+    #[arg(long, value_enum, default_value_t = Operands::F32)]
+    pub precision: Operands,
+
+    /// What hosts send each other of each layer
+    ///
+    /// Other than full it needs --optimizer sgd; changes of such layers are exchanged at clocks alone. A
+    /// first layer of sparse examples is always full: of its changes, only the rows that there are
+    /// travel.
+    #[arg(long, value_enum, default_value_t = Exchange::Auto)]
+    pub exchange: Exchange,
 
     /// How features are brought to a common scale; the saved model takes them as they are
     #[arg(long, value_enum, default_value_t = Standardize::Auto)]

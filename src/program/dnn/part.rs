@@ -8,8 +8,9 @@ use super::optimizer::{Rule, Step};
 use super::samples::{Data, Samples};
 use crate::engine::Worker;
 use crate::error::{Error, Result};
-use crate::math::gemm::Processor;
+use crate::math::gemm::{BySample, Processor};
 use crate::math::rng::Rng;
+use crate::program::factors::{self, Copies, Replica};
 use crate::wire::message::{TableId, WorkerId};
 
 /// Streams of [`Rng`].
@@ -30,6 +31,7 @@ pub(super) struct Part {
     /// Steps of this worker so far.
     pub(super) steps: u64,
     pub(super) exchange: Exchange,
+    pub(super) rule: Rule,
     /// Of training, since it was last asked for.
     pub(super) measured: Measured,
 }
@@ -47,6 +49,8 @@ pub(super) struct Exchange {
     pub(super) number: u64,
     pub(super) delta: Vec<f32>,
     pub(super) start: Vec<f32>,
+    /// By layer: its exchange by factors.
+    pub(super) replicas: Vec<Option<Replica>>,
 }
 
 impl Exchange {
@@ -62,7 +66,15 @@ impl Exchange {
             number: 1,
             delta: vec![0.0; width],
             start: vec![0.0; width],
+            replicas: layers.iter().map(|_| None).collect(),
         }
+    }
+
+    /// Sets which part of a worker's change counts.
+    pub(super) fn set_scale(&mut self, scale: f32) {
+        self.scale = scale;
+        let replicas = self.replicas.iter_mut().flatten();
+        replicas.for_each(|replica| replica.scale = scale);
     }
 
     /// Reads a row of a layer's table.
@@ -104,6 +116,9 @@ struct Learner<'a, 'w> {
     processor: Processor,
     exchange: &'a mut Exchange,
     exchanges: bool,
+    /// The clock's last mini-batch, and its samples.
+    is_last: bool,
+    rows: &'a [u32],
     worker: &'a mut Worker<'w>,
     failed: Option<Error>,
 }
@@ -162,8 +177,23 @@ impl Visitor for Learner<'_, '_> {
         self.learn(piece);
     }
 
+    fn factors(&mut self, number: usize, errors: &BySample, input: &BySample) {
+        if let Some(replica) = &mut self.exchange.replicas[number] {
+            let rows = self.rows;
+            let name = |sample: usize, words: &mut Vec<u32>| words.push(rows[sample]);
+            replica.note((errors, input), self.step.rate, name);
+        }
+    }
+
     /// The layer's changes leave while those before it are still to come.
     fn done(&mut self, number: usize, layer: &mut Layer) {
+        if let Some(replica) = &mut self.exchange.replicas[number] {
+            if let (true, Some(start)) = (self.is_last, &mut layer.start) {
+                let now = &mut layer.weights;
+                replica.send(Copies { now, start }, self.worker);
+            }
+            return;
+        }
         if !self.exchanges {
             return;
         }
@@ -207,7 +237,7 @@ impl Part {
             let exchanges = is_last || every.is_some_and(|every| (number + 1 - first) % every == 0);
             let passes = lesson.pass as f64 + number as f64 / batches as f64;
             let rate = (lesson.rate)(passes);
-            self.step(lesson, number, rate, exchanges, worker)?;
+            self.step(lesson, number, rate, (exchanges, is_last), worker)?;
             if exchanges && !is_last {
                 self.refresh(worker)?;
             }
@@ -230,8 +260,20 @@ impl Part {
     /// Takes over what is in the tables now; rows of a sparse layer only when they are needed.
     pub(super) fn refresh(&mut self, worker: &mut Worker) -> Result<()> {
         self.exchange.number += 1;
+        let processor = self.network.kernel.processor();
         for (table, layer) in (0..).zip(&mut self.network.layers) {
-            if !layer.sparse {
+            if let Some(replica) = &mut self.exchange.replicas[table as usize] {
+                let recipe = Recipe {
+                    data: &self.data,
+                    rule: &self.rule,
+                    processor,
+                    inputs: layer.inputs,
+                };
+                let (now, start) = (&mut layer.weights[..], layer.start.as_deref_mut());
+                if let Some(start) = start {
+                    replica.take_over(Copies { now, start }, &recipe, worker)?;
+                }
+            } else if !layer.sparse {
                 let rows: Vec<u64> = (0..layer.rows() as u64).collect();
                 worker.prefetch(table, &rows);
                 for row in 0..layer.rows() {
@@ -265,7 +307,7 @@ impl Part {
         lesson: &Lesson,
         number: usize,
         rate: f64,
-        exchanges: bool,
+        (exchanges, is_last): (bool, bool),
         worker: &mut Worker,
     ) -> Result<()> {
         let first = number * lesson.batch;
@@ -284,6 +326,8 @@ impl Part {
             processor: self.network.kernel.processor(),
             exchange: &mut self.exchange,
             exchanges,
+            is_last,
+            rows: &self.order[first..end],
             worker,
             failed: None,
         };
@@ -319,6 +363,39 @@ impl Part {
             }
         }
         Ok(())
+    }
+}
+
+/// How others' steps are done again.
+struct Recipe<'a> {
+    data: &'a Data,
+    rule: &'a Rule,
+    processor: Processor,
+    inputs: usize,
+}
+
+impl factors::Recipe for Recipe<'_> {
+    fn set(&self, name: &[u32], input: &mut BySample, sample: usize) -> Result<()> {
+        let row = name[0] as usize;
+        let features = &self.data.train.features;
+        let values = (row < features.rows()).then(|| features.dense_row(row));
+        let values = values.flatten();
+        let missing = || Error::Other("an example that this rank has not".into());
+        input.set_sample(sample, values.ok_or_else(missing)?);
+        Ok(())
+    }
+
+    fn step(&self, rate: f32, first: usize, weights: &mut [f32], gradient: &[f32]) {
+        let split = weights.len().min(self.inputs - first);
+        let (weights, biases) = weights.split_at_mut(split);
+        let step = self.rule.step(f64::from(rate), 0);
+        self.processor.compiled(
+            #[inline(always)]
+            || {
+                self.rule.apply(step, weights, &mut [], &gradient[..split], true);
+                self.rule.apply(step, biases, &mut [], &gradient[split..], false);
+            },
+        );
     }
 }
 

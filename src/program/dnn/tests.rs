@@ -14,7 +14,7 @@ use crate::math::activation::Activation;
 use crate::math::gemm::{Kernel, Processor};
 use crate::math::rng::Rng;
 use crate::program::trial::{self, options, values};
-use crate::ps::Consistency;
+use crate::ps::{Consistency, Wire};
 use crate::report::{Notes, Record};
 use crate::snapshot::{Tensor, read_tensors, take};
 
@@ -364,6 +364,58 @@ fn equal_runs_are_equal_and_ranks_do_not_matter_under_bsp() {
         assert_eq!(one, values(&train(line, 1, 4, &settings)));
         assert_eq!(one, values(&train(line, 2, 2, &settings)));
         assert_eq!(one, values(&train(line, 4, 1, &settings)));
+    }
+}
+
+/// Whatever travels, every worker's network is the same in the end, to the bit.
+#[test]
+fn factors_make_the_run_that_full_matrices_make() {
+    let settings = Settings {
+        clocks_per_pass: 16,
+        ..settings(8)
+    };
+    let line = "--layers 24,12 --optimizer sgd --batch 30 --learning-rate 0.2 --dropout 0.1 --weight-decay 1e-3";
+    for (ranks, workers) in [(2, 1), (3, 1), (2, 2)] {
+        let run = |exchange: &str| {
+            values(&train(&format!("{line} --exchange {exchange}"), ranks, workers, &settings))
+        };
+        let full = run("full");
+        for exchange in ["factors", "indices", "auto"] {
+            assert_eq!(run(exchange), full, "{ranks} {workers} {exchange}");
+        }
+    }
+}
+
+#[test]
+fn stale_workers_learn_by_factors() {
+    for consistency in [Consistency::Ssp, Consistency::Essp] {
+        let line = "--layers 32,16 --batch 50 --optimizer sgd --learning-rate 0.3 --exchange indices";
+        let right = accuracy(&train(line, 2, 1, &stale(consistency, 60)));
+        assert!(right > 0.8, "{consistency:?}: {right}");
+    }
+}
+
+#[test]
+fn operands_of_16_bits_learn_the_same() {
+    let whole = accuracy(&train(SMALL, 1, 2, &stale(Consistency::Bsp, 60)));
+    let line = format!("{SMALL} --precision bf16");
+    let half = accuracy(&train(&line, 1, 2, &stale(Consistency::Bsp, 60)));
+    assert!(half > whole - 0.03, "{half} {whole}");
+}
+
+/// What rounding takes off a change is added to the next one: gradients of half the bytes lose nothing.
+#[test]
+fn changes_of_half_the_bytes_learn_the_same() {
+    for consistency in [Consistency::Ssp, Consistency::Essp] {
+        let with = |wire| Settings {
+            wire,
+            ..stale(consistency, 60)
+        };
+        let half = train(SMALL, 2, 1, &with(Wire::Bf16));
+        let whole = train(SMALL, 2, 1, &with(Wire::F32));
+        assert!(accuracy(&half) > accuracy(&whole) - 0.05, "{consistency:?}");
+        let bytes = |records: &[Record]| records.last().unwrap().bytes_sent as f64;
+        assert!(bytes(&half) < 0.6 * bytes(&whole), "{} {}", bytes(&half), bytes(&whole));
     }
 }
 
