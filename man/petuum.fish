@@ -273,17 +273,17 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -l regularization -d '
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l method -d 'How factors are found' -r -f -a "sgd\t'Stochastic gradient descent, rating by rating: the fastest'
 als\t'Alternating least squares: all users exactly, then all items'
 ccd\t'CCD++, coordinate descent: one factor of all users and items after the other'"
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l confidence -d 'A: a rating r counts 1 + A r times as much as a pair that was not seen' -r
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l inner-iterations -d 'How often each factor goes from the users to the items and back in a pass of --method ccd' -r
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps, whatever the scale of the ratings [default: 0.3; with --parallel data 0.1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l confidence -d 'A: with --implicit a rating r counts 1 + A r times as much as a pair that was not seen [default: 40]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l inner-iterations -d 'How often each factor goes from the users to the items and back in a pass of --method ccd [default: 1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps of --method sgd, whatever the scale of the ratings [default: 0.3; with --parallel data 0.1]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l test -d 'Ratings to predict: file or folder' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l holdout -d 'Part of the ratings that is kept out and predicted [default: 0.1, without --test]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l parallel -d 'What workers share' -r -f -a "model\t'Item blocks rotate around the workers; no factor is ever stale'
 data\t'All items are shared, as stale as --staleness allows; for comparison'"
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l step-scaling -d 'How steps on items become shorter under --parallel data, where several workers take them at once' -r -f -a "none\t'Not at all'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l step-scaling -d 'How steps on items become shorter under --parallel data, where several workers take them at once [default: delay]' -r -f -a "none\t'Not at all'
 staleness\t'Divided by √((s+1) P): s of --staleness, P workers'
 delay\t'Divided by √(1 + updates by others that a clock of this worker missed)'"
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l blocks-per-worker -d 'Least number of item blocks for each worker; with 2, one travels while the other is worked on' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l blocks-per-worker -d 'Least number of item blocks for each worker that rotate under --parallel model; with 2, one travels while the other is worked on [default: 2]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l shards -d 'Parameter-server shards in each process' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
@@ -314,7 +314,7 @@ jsonl\t'One JSON object a line, with the same names, and reads counted by their 
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint-every -d 'Clocks between two checkpoints' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l implicit -d 'What was seen was liked, and nothing else was: weighted by --confidence, without biases; with --method als'
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l no-bias -d 'Predict from the mean and the factors alone'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l no-bias -d 'Predict from the mean and the factors alone; with --nonnegative from the factors alone'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l nonnegative -d 'Keep all factors at 0 or above'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'

@@ -8,8 +8,9 @@
 //! minimise  Σ (r_ui − r̂_ui)² + λ Σ_u n_u (‖p_u‖² + b_u²) + λ Σ_i n_i (‖q_i‖² + c_i²)
 //! ```
 //!
-//! over all training ratings, of which user u has n_u and item i has n_i; μ is their mean. λ weighs
-//! once per rating (weighted-λ: Zhou et al., AAIM 2008), so that one λ suits small and large sets.
+//! over all training ratings, of which user u has n_u and item i has n_i; μ is their mean, and 0 with
+//! `--nonnegative --no-bias`, where factors are to make up the whole. λ weighs once per rating
+//! (weighted-λ: Zhou et al., AAIM 2008), so that one λ suits small and large sets.
 //! **Objective**: that sum, lower is better. **Expected**: on the 10 million ratings of `petuum
 //! generate mf`, predicting its test file with `-k 32 --regularization 0.03`, a test RMSE of 0.782
 //! after one pass, 0.743 after five, 0.741 at best; the planted model itself has 0.681.
@@ -309,9 +310,9 @@ impl Mf {
             test: 0,
             step: load::step(&options, 1.0),
             biased: options.biased(),
-            iterations: options.inner_iterations,
+            iterations: options.inner_iterations(),
             confidence: None,
-            scaling: options.step_scaling,
+            scaling: options.step_scaling(),
             staleness: 0,
             bounded: true,
         };

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `user_factors`, `item_factors` | f32, n × k and m × k | p_u and q_i |
 //! | `user_biases`, `item_biases` | f32, n and m | b_u and c_i; zeros with `--no-bias` |
-//! | `mean` | f64, 1 | μ |
+//! | `mean` | f64, 1 | μ; 0 with `--implicit`, and with `--nonnegative --no-bias` |
 //!
 //! Row r of the users is of the id in line r of `users.txt`, counted from 0; items likewise. In
 //! NumPy, `mean + user_biases[u] + item_biases + item_factors @ user_factors[u]` predicts all ratings

@@ -199,6 +199,40 @@ fn the_objective_is_that_of_the_saved_model() {
     }
 }
 
+/// What is made of parts that are at least 0 has no mean under it.
+#[test]
+fn factors_of_at_least_0_without_biases_make_up_the_whole() {
+    let folder = scattered();
+    for flags in ["", "--parallel data", "--method als", "--method ccd"] {
+        let flags = format!("-k 5 --nonnegative --no-bias {flags}");
+        let saved = is_of_the_saved_model(folder.path(), InProcess::Local, (1, 2), &flags);
+        assert_eq!(saved.mean(), 0.0, "{flags}");
+    }
+}
+
+#[test]
+fn a_flag_that_the_method_would_ignore_is_refused() {
+    for (line, said) in [
+        ("--learning-rate 0.1 --method als", "--learning-rate: needs --method sgd; this is --method als"),
+        ("--learning-rate 0.1 --method ccd", "--learning-rate: needs --method sgd; this is --method ccd"),
+        ("--inner-iterations 2", "--inner-iterations: needs --method ccd; this is --method sgd"),
+        ("--step-scaling none", "--step-scaling: needs --parallel data; this is --method sgd"),
+        ("--blocks-per-worker 3 --method als", "--blocks-per-worker: needs --method sgd --parallel model"),
+        ("--blocks-per-worker 3 --parallel data", "--blocks-per-worker: needs --method sgd --parallel model"),
+        ("--parallel data --method ccd", "--parallel data: needs --method sgd; this is --method ccd"),
+        ("--implicit", "--implicit: needs --method als; this is --method sgd"),
+        ("--confidence 3 --method als", "--confidence: needs --implicit"),
+        ("--implicit --method als --no-bias", "--no-bias: --implicit has no biases anyway"),
+    ] {
+        let error = super::new(options(line)).err().unwrap();
+        assert_eq!(error.status(), 2, "{line}");
+        assert!(error.to_string().starts_with(said), "{line}: {error}");
+    }
+    for line in ["", "--method ccd --inner-iterations 2", "--parallel data --step-scaling none"] {
+        assert!(super::new(options::<Options>(line)).is_ok(), "{line}");
+    }
+}
+
 #[test]
 fn equal_seeds_give_equal_bits_however_workers_are_spread() {
     let folder = small();
