@@ -322,7 +322,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -l resume -d 'Go on fr
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l model -d 'The model: the folder that a training run wrote with --output' -r -F
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf)' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf): the users in DATA, with - those on standard input, without DATA all of the model' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F

@@ -1,5 +1,6 @@
 //! The flags of `petuum predict`, and what recipes that predict share.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,8 @@ pub struct PredictFlags {
     #[arg(long, value_name = "DIR", required = true)]
     pub model: PathBuf,
 
-    /// How many items to recommend to each user (mf)
+    /// How many items to recommend to each user (mf): the users in DATA, with - those on standard
+    /// input, without DATA all of the model
     #[arg(long, value_name = "N", value_parser = whole(1..=1_000_000u32))]
     pub top: Option<u32>,
 
@@ -117,6 +119,22 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
+/// The same of a text that need not be UTF-8.
+fn quoted_bytes(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| b",\"\n\r".contains(byte)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = vec![b'"'];
+    for byte in text {
+        out.push(*byte);
+        if *byte == b'"' {
+            out.push(b'"');
+        }
+    }
+    out.push(b'"');
+    Cow::Owned(out)
+}
+
 /// Where predictions go. A reader that goes away has read enough.
 pub struct Predictions<'a> {
     out: io::BufWriter<&'a mut (dyn Write + Send)>,
@@ -149,6 +167,24 @@ impl<'a> Predictions<'a> {
             .out
             .write_fmt(text)
             .and_then(|()| self.out.write_all(b"\n"));
+        self.check(written)
+    }
+
+    /// Writes a line of texts, byte for byte and in quotes where they need them, and a number.
+    ///
+    /// # Errors
+    /// Status 74 if it cannot be written.
+    pub fn fields(&mut self, texts: &[&[u8]], number: f32) -> Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let mut line = Vec::new();
+        for text in texts {
+            line.extend_from_slice(&quoted_bytes(text));
+            line.push(b',');
+        }
+        line.extend_from_slice(format!("{number}\n").as_bytes());
+        let written = self.out.write_all(&line);
         self.check(written)
     }
 
