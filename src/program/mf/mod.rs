@@ -167,6 +167,14 @@ impl Program for Mf {
         vec!["train_rmse", "test_rmse"]
     }
 
+    fn remedy(&self) -> &'static str {
+        match self.options.way() {
+            Way::Rotate => "a smaller --learning-rate, or more --regularization",
+            Way::Share => "a smaller --learning-rate, a smaller --staleness or --consistency bsp",
+            Way::Gather | Way::Descend => "more --regularization, or ratings of a smaller scale",
+        }
+    }
+
     fn tables(&self, world: &World) -> Vec<TableSpec> {
         let shared = |name, rows: usize, width: usize, element| TableSpec {
             name,

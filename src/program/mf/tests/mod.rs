@@ -312,6 +312,22 @@ fn a_run_goes_on_from_its_checkpoint_bit_for_bit() {
 }
 
 #[test]
+fn what_a_diverged_run_is_told_fits_the_method() {
+    let folder = scattered();
+    let data = folder.path().join("r.tsv");
+    for (flags, remedy) in [
+        ("", "; try a smaller --learning-rate, or more --regularization"),
+        ("--parallel data", "--learning-rate, a smaller --staleness or --consistency bsp"),
+    ] {
+        let options = options::<Options>(&format!("{} --learning-rate 1000 {flags}", data.display()));
+        let make = || Ok(Mf::new(options.clone()));
+        let error = run_in_process(InProcess::Local, 1, 2, &settings(9), make).unwrap_err();
+        assert_eq!(error.status(), 3);
+        assert!(error.to_string().ends_with(remedy), "{error}");
+    }
+}
+
+#[test]
 fn the_test_error_ends_the_run() {
     let folder = small();
     let line = format!("{} -k 8", files(folder.path()));
@@ -370,6 +386,15 @@ fn the_built_in_sample_is_what_generate_writes() {
     assert_eq!(fs::read(made).unwrap(), fs::read(kept).unwrap());
     let records = train("", 1, 2, &settings(15));
     assert!(last_column(&records, 1) < 0.6, "{records:?}");
+}
+
+#[test]
+fn something_is_left_to_train_on_however_much_is_held_out() {
+    for seed in 1..6 {
+        let folder = planted(&format!("--ratings 8 --users 4 --items 9 -k 2 --holdout .99 --seed {seed}"));
+        let [train, test] = ["ratings.p.tsv", "test.p.tsv"].map(|name| triples(&folder.path().join(name)));
+        assert!(!train.is_empty() && train.len() + test.len() == 8, "{seed}: {train:?}");
+    }
 }
 
 #[test]
