@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::examples::ExamplesFlags;
 use super::flag::whole;
-use crate::data::{Examples, ExamplesOptions, load_examples};
+use crate::data::{Examples, ExamplesOptions, Trained, load_examples};
 use crate::error::{Error, Result};
 use crate::snapshot::SavedModel;
 
@@ -64,8 +64,9 @@ impl PredictFlags {
         }
     }
 
-    /// The examples to predict for, of `width` features as the model was trained with. Targets may be
-    /// there; they are not looked at.
+    /// The examples to predict for, of `width` features as the model was trained with. With names on
+    /// both sides columns are known by them, in whatever order. Targets may be there; they are not
+    /// looked at.
     ///
     /// # Errors
     /// As for [`load_examples`].
@@ -74,10 +75,12 @@ impl PredictFlags {
         threads: usize,
         width: usize,
         first_index: u32,
+        trained: Trained,
     ) -> Result<Examples> {
         let options = ExamplesOptions {
             width: Some(width),
             first_index: Some(first_index),
+            trained: Some(trained),
             ..self.examples.options(threads)
         };
         load_examples(&self.data(), &options)
