@@ -183,7 +183,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l choose -d 'Which
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l schedule -d 'Which coefficients are worked on first' -r -f -a "priority\t'Those that promise most'
 cyclic\t'In turn'
 random\t'Any'"
-complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l correlation-threshold -d 'Features that are correlated by more than this do not join the working set together [default: 0.2, or 6/√n with fewer than 900 samples]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l correlation-threshold -d 'Features that are correlated by more than this do not join the working set together, as long as 32 are left that may [default: 0.2, or 6/√n with fewer than 900 samples]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l shards -d 'Parameter-server shards in each process' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
