@@ -385,7 +385,7 @@ fn sizes_that_cannot_be_computed_with_are_refused_and_near_ones_solved() {
                     "{status} {err}"
                 );
                 let last: Vec<&str> = out.lines().last().unwrap().split(',').collect();
-                assert!(last[4] == "2", "{out}");
+                assert!(last[4] == "2.0", "{out}");
             }
         }
     }
@@ -432,6 +432,30 @@ fn predicted(model: &str, arguments: &[&str]) -> Vec<f64> {
         .collect()
 }
 
+/// A header and a line for each row of four features.
+fn table(x: &[f64], header: &str, line: &dyn Fn(&[f64]) -> String) -> String {
+    let rows = x.chunks(4);
+    rows.fold(format!("{header}\n"), |text, row| text + &line(row) + "\n")
+}
+
+/// A model of features `a`, `b` and `c` that lie among weights and targets, and its predictions.
+fn named_model(folder: &Path, x: &[f64]) -> (String, Vec<f64>) {
+    let y = |row: &[f64]| 3.0 * row[0] - 2.0 * row[1] + row[2] + 0.5;
+    let (train, model) = (path(folder, "train.csv"), path(folder, "model"));
+    let line = |r: &[f64]| {
+        let [a, b, c] = [r[0], r[1], r[2]].map(|x| x as f32);
+        format!("{a},{},{b},{},{c}", r[3] + 1.0, y(r))
+    };
+    fs::write(&train, table(x, "a,w,b,y,c", &line)).unwrap();
+    let flags = ["--lambda-ratio", "0.001", "-o", &model];
+    let columns = ["--target-column", "y", "--weight-column", "w"];
+    lasso(&[&[&train[..]][..], &flags, &columns].concat());
+    let found = predicted(&model, &[&train]);
+    let near = |(row, found): (&[f64], &f64)| (y(row) - found).abs() < 0.05;
+    assert!(x.chunks(4).zip(&found).all(near), "{found:?}");
+    (model, found)
+}
+
 /// Data to predict for may lie in another order, with or without what is no feature, or in a design.
 #[test]
 fn predictions_find_their_features_by_name() {
@@ -442,42 +466,9 @@ fn predictions_find_their_features_by_name() {
         path
     };
     let x = uniform(11, 160);
-    let rows: Vec<&[f64]> = x.chunks(4).collect();
-    let y = |row: &[f64]| 3.0 * row[0] - 2.0 * row[1] + row[2] + 0.5;
-    let table = |header: &str, line: &dyn Fn(&[f64]) -> String| {
-        rows.iter()
-            .fold(format!("{header}\n"), |text, row| text + &line(row) + "\n")
-    };
-    let train = file(
-        "train.csv",
-        &table("a,w,b,y,c", &|r| {
-            format!(
-                "{},{},{},{},{}",
-                r[0] as f32,
-                r[3] + 1.0,
-                r[1] as f32,
-                y(r),
-                r[2] as f32
-            )
-        }),
-    );
-    let model = path(folder.path(), "model");
+    let (model, wanted) = named_model(folder.path(), &x);
+    let table = |header: &str, line: &dyn Fn(&[f64]) -> String| table(&x, header, line);
     let columns = ["--target-column", "y", "--weight-column", "w"];
-    lasso(
-        &[
-            &[&train, "--lambda-ratio", "0.001", "-o", &model],
-            &columns[..],
-        ]
-        .concat(),
-    );
-    let wanted = predicted(&model, &[&train]);
-    let close = |row: &[f64], found: f64| (y(row) - found).abs() < 0.05;
-    assert!(
-        rows.iter()
-            .zip(&wanted)
-            .all(|(row, found)| close(row, *found)),
-        "{wanted:?}"
-    );
     // Features in another order are summed in another order.
     let same = |found: &[f64], name: &str| {
         let near = found
@@ -505,7 +496,7 @@ fn predictions_find_their_features_by_name() {
         ),
         (
             "bare.csv",
-            rows.iter().map(|row| bare(row) + "\n").collect(),
+            x.chunks(4).map(|row| bare(row) + "\n").collect(),
         ),
     ] {
         same(&predicted(&model, &[&file(name, &text)]), name);
@@ -516,7 +507,8 @@ fn predictions_find_their_features_by_name() {
     ] {
         let data = path(folder.path(), &format!("{name}.csv"));
         let design = path(folder.path(), &format!("{name}.design"));
-        let (status, _, err) = petuum(&[&["convert", &data, "-o", &design], flags].concat());
+        let (status, _, err) =
+            petuum(&[&["convert", "--columns", &data, "-o", &design], flags].concat());
         assert_eq!(status, 0, "{err}");
         same(&predicted(&model, &[&design]), name);
     }
@@ -589,7 +581,7 @@ fn sparse_lines_may_lack_their_target_and_a_design_takes_targets_from_a_file() {
         format!("{header}\n50 12 {}\n{}", entries.len(), entries.concat()),
     )
     .unwrap();
-    let (status, _, err) = petuum(&["convert", &matrix, "-o", &design]);
+    let (status, _, err) = petuum(&["convert", "--columns", &matrix, "-o", &design]);
     assert_eq!(status, 0, "{err}");
     let (status, _, err) = petuum(&["lasso", &design, "-q"]);
     assert!(status == 65 && err.contains("--targets"), "{status} {err}");

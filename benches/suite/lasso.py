@@ -34,6 +34,8 @@ from results import PETUUM, ROOT, log
 warnings.filterwarnings("ignore")
 DATA = results.DATA / "lasso"
 GAPS = (1e-4, 1e-6)
+RATIOS = ["0.1", "0.01", "path"]
+HEADER = ["problem", "lambda_ratio", "who", "seconds_to_1e-4", "seconds_to_1e-6"]
 
 
 def chain(rho, samples=1000, features=100_000, planted=100):
@@ -353,9 +355,9 @@ def times(out, only, who, ratios, cache, cap):
                     continue
                 rows[name, str(ratio), one] = [round(best[g], 4) if g in best else "" for g in GAPS]
                 log(f"{name} {ratio} {one} {rows[name, str(ratio), one]}")
-    order = lambda key: (list(PROBLEMS).index(key[0]), ("0.1", "0.01", "path").index(key[1]))
-    keys = sorted(rows, key=order)
-    results.write(path, ["problem", "lambda_ratio", "who", "seconds_to_1e-4", "seconds_to_1e-6"], [[*key, *rows[key]] for key in keys])
+                # After each: who stops the script keeps what it has measured.
+                keys = sorted(rows, key=lambda key: (list(PROBLEMS).index(key[0]), RATIOS.index(key[1])))
+                results.write(path, HEADER, [[*key, *rows[key]] for key in keys], show=False)
 
 
 COLOURS = {"priority+filter": "#1b7837", "priority alone": "#d73027", "shotgun": "#4575b4", "cyclic": "#fdae61"}
@@ -426,7 +428,7 @@ def main():
     arguments.out.mkdir(parents=True, exist_ok=True)
     match arguments.what:
         case "time":
-            ratios = arguments.ratios or ["0.1", "0.01", "path"]
+            ratios = arguments.ratios or RATIOS
             times(arguments.out, arguments.only, arguments.who, ratios, arguments.cache, arguments.cap)
         case "rounds":
             rounds(arguments.out)
