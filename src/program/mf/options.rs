@@ -204,7 +204,7 @@ impl Options {
     /// asked for as parts that make up the whole (Lee & Seung, Nature 1999), so that a mean under
     /// them would take their meaning.
     pub(super) fn centred(&self) -> bool {
-        !self.implicit && !(self.nonnegative && self.no_bias)
+        !(self.implicit || self.nonnegative && self.no_bias)
     }
 
     /// Whether there are biases.
