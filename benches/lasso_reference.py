@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import sklearn
+from sklearn.datasets import load_svmlight_file
 from sklearn.linear_model import ElasticNet, LogisticRegression
 
 warnings.filterwarnings("ignore")
@@ -84,6 +85,18 @@ def solve(X, y, ratio, alpha=1.0, weights=None, standardize=False, intercept=Tru
     return lam, objective, b0, b
 
 
+def solve_sparse(X, y, ratio):
+    """The lasso with an intercept on sparse columns, which stay sparse."""
+    n = len(y)
+    lam = ratio * np.abs(X.T @ (y - y.mean())).max() / n
+    model = ElasticNet(alpha=lam, l1_ratio=1.0, tol=1e-12, max_iter=10**6)
+    model.fit(X, y)
+    b = model.coef_
+    b0 = float((y - X @ b).mean())
+    objective = 0.5 * np.mean((y - X @ b - b0) ** 2) + lam * np.abs(b).sum()
+    return float(lam), float(objective), b0, b
+
+
 def main():
     cases = []
 
@@ -130,6 +143,21 @@ def main():
         X, y = table[:, 1:].astype(np.float32).astype(np.float64), table[:, 0]
         for ratio in (0.1, 0.01):
             case(name, X, y, {"file": f"lasso/{name}.csv.gz"}, ratio)
+    path = DATA / "farm-ads.libsvm.gz"
+    if path.exists():
+        X, y = load_svmlight_file(str(path), dtype=np.float32)
+        X = X.astype(np.float64).tocsc()
+        for ratio in (0.1, 0.01):
+            lam, objective, b0, b = solve_sparse(X, y, ratio)
+            cases.append({
+                "name": "farm-ads", "file": "lasso/farm-ads.libsvm.gz", "ratio": ratio, "weighted": False, "intercept_fitted": True,
+                "lambda": lam, "objective": objective, "intercept": b0,
+                # Many columns are the same, so that coefficients are not unique; the objective is.
+                "coefficients": [],
+            })
+            print("farm-ads", ratio, objective, np.count_nonzero(b), file=sys.stderr)
+    else:
+        print(f"skipped: no {path}", file=sys.stderr)
     json.dump({"scikit-learn": sklearn.__version__, "cases": cases}, sys.stdout, indent=1)
     print()
 

@@ -1476,7 +1476,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__lda)
-            opts="-k -o -q -h -V --format --vocab --stop-words --min-count --topics --alpha --beta --optimize-alpha --holdout --parallel --blocks-per-worker --top-words --doc-topics --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-k -o -q -h -V --format --vocab --stop-words --min-count --topics --alpha --beta --optimize-alpha --optimize-beta --holdout --left-to-right --parallel --sampler --mh-steps --blocks-per-worker --top-words --topics-every --topics-folder --doc-topics --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1518,8 +1518,20 @@ _petuum() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --left-to-right)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --parallel)
                     COMPREPLY=($(compgen -W "model data" -- "${cur}"))
+                    return 0
+                    ;;
+                --sampler)
+                    COMPREPLY=($(compgen -W "auto dense sparse alias warp" -- "${cur}"))
+                    return 0
+                    ;;
+                --mh-steps)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --blocks-per-worker)
@@ -1527,6 +1539,14 @@ _petuum() {
                     return 0
                     ;;
                 --top-words)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --topics-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --topics-folder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1798,13 +1818,21 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__predict)
-            opts="-q -h -V --model --top --probabilities --pairs --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --quiet --help --version"
+            opts="-q -h -V --model --format --workers --top --probabilities --pairs --vocab --passes --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --workers)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1816,7 +1844,11 @@ _petuum() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --format)
+                --vocab)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

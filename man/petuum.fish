@@ -195,7 +195,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l choose -d 'Which
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l schedule -d 'Which coefficients are worked on first' -r -f -a "priority\t'Those that promise most'
 cyclic\t'In turn'
 random\t'Any'"
-complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l correlation-threshold -d 'Features that are correlated by more than this do not join the working set together [default: 0.2, or 6/√n with fewer than 900 samples]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l correlation-threshold -d 'Features that are correlated by more than this do not join the working set together, as long as 32 are left that may [default: 0.2, or 6/√n with fewer than 900 samples]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l shards -d 'Parameter-server shards in each process' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lasso" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
@@ -240,10 +240,19 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -s k -l topics -d 'Nu
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l alpha -d 'Prior weight of each topic in each document' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l beta -d 'Prior weight of each word in each topic' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l holdout -d 'Part of the documents that is kept out and predicted' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l left-to-right -d 'At the end, also estimate ln p of whole held-out documents with so many particles' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l parallel -d 'What workers share' -r -f -a "model\t'Word blocks rotate around the workers; counts of words are never stale'
 data\t'Counts of all words are shared, as stale as --staleness allows; for comparison'"
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l sampler -d 'How topics are drawn' -r -f -a "auto\t'What is fastest for so many topics: dense or sparse'
+dense\t'All topics weighed, sixteen at a time; exact'
+sparse\t'The document\'s topics weighed, a tree for the others; exact'
+alias\t'Metropolis-Hastings steps, proposals from alias tables; exact, but moves less'
+warp\t'The same with counts of words that lag behind; not exact'"
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l mh-steps -d 'Rounds of proposals for each token, with --sampler alias or warp' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l blocks-per-worker -d 'Word blocks for each worker; with 2, one travels while the other is worked on' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l top-words -d 'Words that describe a topic, at the end of the run and in topics.txt' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l topics-every -d 'Write the topics\' top words every so many passes, to topics-PASS.txt in --topics-folder' -r
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l topics-folder -d 'Folder for the files of --topics-every; it is made if it is not there' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l shards -d 'Parameter-server shards in each process' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
@@ -274,6 +283,7 @@ jsonl\t'One JSON object a line, with the same names, and reads counted by their 
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l checkpoint-every -d 'Clocks between two checkpoints' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l optimize-alpha -d 'Fit a weight for each topic instead of keeping --alpha'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l optimize-beta -d 'Fit the weight of words in topics instead of keeping --beta'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l doc-topics -d 'Also save the topic counts of every document'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
@@ -285,17 +295,17 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -l regularization -d '
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l method -d 'How factors are found' -r -f -a "sgd\t'Stochastic gradient descent, rating by rating: the fastest'
 als\t'Alternating least squares: all users exactly, then all items'
 ccd\t'CCD++, coordinate descent: one factor of all users and items after the other'"
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l confidence -d 'A: a rating r counts 1 + A r times as much as a pair that was not seen' -r
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l inner-iterations -d 'How often each factor goes from the users to the items and back in a pass of --method ccd' -r
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps, whatever the scale of the ratings [default: 0.3; with --parallel data 0.1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l confidence -d 'A: with --implicit a rating r counts 1 + A r times as much as a pair that was not seen [default: 40]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l inner-iterations -d 'How often each factor goes from the users to the items and back in a pass of --method ccd [default: 1]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l learning-rate -d 'Length of the first steps of --method sgd, whatever the scale of the ratings [default: 0.3; with --parallel data 0.1]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l test -d 'Ratings to predict: file or folder' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l holdout -d 'Part of the ratings that is kept out and predicted [default: 0.1, without --test]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l parallel -d 'What workers share' -r -f -a "model\t'Item blocks rotate around the workers; no factor is ever stale'
 data\t'All items are shared, as stale as --staleness allows; for comparison'"
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l step-scaling -d 'How steps on items become shorter under --parallel data, where several workers take them at once' -r -f -a "none\t'Not at all'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l step-scaling -d 'How steps on items become shorter under --parallel data, where several workers take them at once [default: delay]' -r -f -a "none\t'Not at all'
 staleness\t'Divided by √((s+1) P): s of --staleness, P workers'
 delay\t'Divided by √(1 + updates by others that a clock of this worker missed)'"
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l blocks-per-worker -d 'Least number of item blocks for each worker; with 2, one travels while the other is worked on' -r
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l blocks-per-worker -d 'Least number of item blocks for each worker that rotate under --parallel model; with 2, one travels while the other is worked on [default: 2]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l workers -d 'Worker threads on each host [default: slots= of the hosts file, or the cores]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l shards -d 'Parameter-server shards in each process' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l hosts -d 'Train on several hosts, one a line: host[:port] [slots=N]' -r -F
@@ -326,7 +336,7 @@ jsonl\t'One JSON object a line, with the same names, and reads counted by their 
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint -d 'Write checkpoints into this folder, which all hosts must see; the last two are kept' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l checkpoint-every -d 'Clocks between two checkpoints' -r
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l implicit -d 'What was seen was liked, and nothing else was: weighted by --confidence, without biases; with --method als'
-complete -c petuum -n "__fish_petuum_using_subcommand mf" -l no-bias -d 'Predict from the mean and the factors alone'
+complete -c petuum -n "__fish_petuum_using_subcommand mf" -l no-bias -d 'Predict from the mean and the factors alone; with --nonnegative from the factors alone'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l nonnegative -d 'Keep all factors at 0 or above'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -l force -d 'Replace what an earlier run left in --output or --checkpoint'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s q -l quiet -d 'No progress and no notes on standard error; errors stay'
@@ -334,9 +344,12 @@ complete -c petuum -n "__fish_petuum_using_subcommand mf" -l resume -d 'Go on fr
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c petuum -n "__fish_petuum_using_subcommand mf" -s V -l version -d 'Print version'
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l model -d 'The model: the folder that a training run wrote with --output' -r -F
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf)' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l format -d 'The data\'s format [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l workers -d 'Threads [default: cores]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l top -d 'How many items to recommend to each user (mf), or topics to name of each document (lda)' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l pairs -d 'Distances of pairs of the examples instead of vectors: two examples a line, from 0 (dml)' -r -F
-complete -c petuum -n "__fish_petuum_using_subcommand predict" -l format -d 'The examples\' format: libsvm, csv, matrix-market, npy or idx [default: guessed]' -r
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l vocab -d 'File with one word a line, in the order of the data\'s word ids (lda)' -r -F
+complete -c petuum -n "__fish_petuum_using_subcommand predict" -l passes -d 'At most so many times a document\'s words are gone through (lda) [default: 50]' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l target-column -d 'The column of the target in csv: first, last, none, its number from 1 or its name' -r
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l targets -l labels -d 'File with the targets or labels: one a line, or an array (NumPy, Matrix Market, idx)' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand predict" -l weight-column -d 'The column of csv that holds the examples\' weights: its number from 1 or its name' -r

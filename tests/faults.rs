@@ -59,9 +59,14 @@ impl Hosts {
 
     /// `petuum lda` on the built-in sample as every rank of these hosts.
     fn command(&self, arguments: &[&str]) -> Command {
+        self.command_of("lda", arguments)
+    }
+
+    /// The same of another program.
+    fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(PETUUM);
         command
-            .arg("lda")
+            .arg(program)
             .arg("--hosts")
             .arg(self.file())
             .args(arguments);
@@ -185,6 +190,24 @@ fn a_launched_run_leaves_no_process_behind_when_a_rank_is_frozen() {
     kill("-STOP", children[1]);
     assert_status(&launcher.end_within(20), 75, &["silent"]);
     assert!(children.iter().all(|child| has_ended(*child)));
+}
+
+/// A cross-validation of very many values of λ goes on for long; rank 1 has no say in it but its columns.
+#[test]
+fn a_killed_rank_ends_a_lasso_with_75() {
+    let hosts = Hosts::new(3);
+    let flags = ["--path", "10000", "--folds", "100", "--tolerance", "1e-12"];
+    let start = |rank: usize| {
+        let rank = rank.to_string();
+        Rank::start(hosts.command_of("lasso", &["--rank", &rank]).args(flags))
+    };
+    let mut ranks: Vec<Rank> = (0..3).map(start).collect();
+    ranks[0].await_records(3);
+    let killed = ranks.remove(1);
+    killed.signal("-KILL");
+    for rank in ranks {
+        assert_status(&rank.end_within(5), 75, &["rank 1"]);
+    }
 }
 
 #[test]

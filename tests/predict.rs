@@ -142,6 +142,79 @@ fn ratings_follow_from_the_saved_model() {
     );
 }
 
+/// Ids are bytes: what is no UTF-8, has quotes or ends in a carriage return is itself, and no other.
+#[test]
+fn ids_come_back_byte_for_byte() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, model) = (home.path().join("r.csv"), home.path().join("m"));
+    let users: [&[u8]; 5] = [
+        b"caf\xe9",
+        b"caf\xe8",
+        b"caf\xc3\xa9",
+        b"say \"\"hi\"\", twice",
+        b"cr\r",
+    ];
+    let mut lines = Vec::new();
+    for (at, user) in users.iter().enumerate() {
+        let item = at % 2;
+        lines.extend(
+            [
+                &b"\""[..],
+                user,
+                format!("\",item{item},{}\n", at + 1).as_bytes(),
+            ]
+            .concat(),
+        );
+    }
+    fs::write(&data, &lines).unwrap();
+    let [data, model] = [&data, &model].map(|path| path.to_str().unwrap());
+    let trained = run(
+        &[
+            "mf",
+            data,
+            "--holdout",
+            "0",
+            "-q",
+            "-k",
+            "2",
+            "--clocks",
+            "20",
+            "-o",
+            model,
+        ],
+        "",
+    );
+    assert!(trained.status.success());
+    let kept = fs::read(Path::new(model).join("users.txt")).unwrap();
+    let wanted = b"caf\xc3\xa9\ncaf\xe8\ncaf\xe9\ncr\r\nsay \"hi\", twice\n";
+    assert_eq!(kept, wanted);
+    let output = run(&["predict", "--model", model, data], "");
+    assert!(output.status.success());
+    let said: Vec<&[u8]> = output.stdout.split(|byte| *byte == b'\n').skip(1).collect();
+    let mut ratings = Vec::new();
+    for (line, user) in said.iter().zip(users) {
+        let plain = user.starts_with(b"caf");
+        let user = if plain {
+            user.to_vec()
+        } else {
+            [b"\"", user, b"\""].concat()
+        };
+        assert!(line.starts_with(&user), "{}", String::from_utf8_lossy(line));
+        ratings.push(rating(std::str::from_utf8(&line[user.len()..]).unwrap()));
+    }
+    // Five users of different ratings: none is taken for another.
+    assert!(
+        ratings.windows(2).all(|two| two[0] != two[1]),
+        "{ratings:?}"
+    );
+    let matrix = "%%MatrixMarket matrix coordinate pattern general\n1 1 1\n1 1\n";
+    let lines = predicted(&["predict", "--model", model, "-"], matrix);
+    assert!(
+        lines.len() == 2 && lines[1].starts_with("1,1,"),
+        "{lines:?}"
+    );
+}
+
 #[test]
 fn the_best_items_are_the_best() {
     let home = tempfile::tempdir().unwrap();
@@ -243,6 +316,17 @@ fn what_cannot_predict_is_refused() {
         "",
         76,
         "was written by petuum 99.1.0, this is petuum",
+    );
+    fs::write(
+        &description,
+        text.replace("\"factors\": 5", "\"factors\": 7"),
+    )
+    .unwrap();
+    refused(
+        &["--model", &mf],
+        "",
+        65,
+        "model.json: expected `factors` to be 5",
     );
     fs::write(&description, &text).unwrap();
     fs::write(Path::new(&mf).join("users.txt"), "one\n").unwrap();

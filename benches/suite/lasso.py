@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """`petuum lasso` beside its peers.
 
-    benches/suite/lasso.py time   [--out DIR] [--only NAME,...]  seconds to a relative gap of 1e-4 and 1e-6
-    benches/suite/lasso.py rounds [--out DIR]                    T5: rounds to gap 1e-3 by four schedules
+    benches/suite/lasso.py time [--only PROBLEM,...] [--who PEER,...] [--ratios 0.1,0.01,path]
+                           seconds to a relative gap of 1e-4 and 1e-6, for one λ or a path of 100
+    benches/suite/lasso.py rounds        T5: rounds to gap 1e-3 by four schedules
+    benches/suite/lasso.py environment   versions and hardware, beside the figures
 
 Needs a release build of petuum (cargo build --release). Peers that are not installed are skipped by
-name (pip install scikit-learn skglm celer adelie; R with glmnet is asked through Rscript). Real sets
-come from $PETUUM_DATA (default ../shared/data). Everybody has the data in memory when the clock
+name (pip install scikit-learn skglm celer adelie; R's glmnet runs in Rscript, timed by R). Figures are
+put among those that DIR has already, so that each can be measured alone; a peer's settings go from loose
+to tight until one takes longer than --cap seconds. Data that are made are kept in --cache. Real sets come from $PETUUM_DATA (default ../shared/data). Everybody has the data in memory when the clock
 starts: petuum's seconds are those of its records, which include the pass that measures the columns.
 A gap is relative to the objective of the intercept alone, and computed here, for all alike, from
 the coefficients; of petuum it is checked against the one that it prints.
@@ -31,6 +34,8 @@ from results import PETUUM, ROOT, log
 warnings.filterwarnings("ignore")
 DATA = results.DATA / "lasso"
 GAPS = (1e-4, 1e-6)
+RATIOS = ["0.1", "0.01", "path"]
+HEADER = ["problem", "lambda_ratio", "who", "seconds_to_1e-4", "seconds_to_1e-6"]
 
 
 def chain(rho, samples=1000, features=100_000, planted=100):
@@ -105,137 +110,254 @@ def gap(X, y, lam, b, b0):
     return (primal - part * (r @ y) / n + 0.5 * part**2 * (r @ r) / n) / (0.5 * y @ y / n)
 
 
-def petuum(data, ratio, tolerance):
-    command = [str(PETUUM), "lasso", *data, "--lambda-ratio", str(ratio), "--tolerance", str(tolerance), "--quiet"]
-    log(" ".join(command))
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return list(csv.DictReader(io.StringIO(text)))
+def worst_gap(X, y, lams, solutions):
+    """The largest gap of a path; of a single value of it, its gap."""
+    return max(gap(X, y, lam, b, b0) for lam, (b, b0) in zip(lams, solutions))
 
 
-def time_petuum(data, ratio, repeats):
-    """Seconds to each gap, the fastest of some runs each."""
+class Problem:
+    """A problem with its data in memory and in files; one λ, or a path of 100 down to the same."""
+
+    def __init__(self, name, ratio, cache):
+        folder = cache / name
+        if not (folder / "done").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            X, y = PROBLEMS[name]()
+            (folder / "files").write_text("\n".join(write(X, y, folder)))
+            sparse.save_npz(folder / "x.npz", X) if sparse.issparse(X) else None
+            np.save(folder / "y.npy", y)
+            (folder / "done").touch()
+        self.files = (folder / "files").read_text().split("\n")
+        self.y = np.load(folder / "y.npy").astype(np.float64)
+        if (folder / "x.npz").exists():
+            self.X = sparse.load_npz(folder / "x.npz").tocsc().astype(np.float64)
+        else:
+            self.X = np.asfortranarray(np.load(folder / "x.npy"), dtype=np.float64)
+        largest = np.abs(self.X.T @ (self.y - self.y.mean())).max() / len(self.y)
+        self.is_path = ratio == "path"
+        self.flags = ["--path", "100", "--lambda-ratio", "0.01"] if self.is_path else ["--lambda-ratio", str(ratio)]
+        self.lams = largest * np.geomspace(1, 0.01, 100) if self.is_path else np.array([float(ratio) * largest])
+
+    def warm(self, steps):
+        """Values of λ from the largest down to the one that is asked for, for those who need a path to it."""
+        return self.lams if self.is_path else np.geomspace(self.lams[0] / self.ratio(), self.lams[0], steps)
+
+    def ratio(self):
+        return float(self.flags[-1])
+
+
+def petuum(problem, repeats):
+    """Seconds to each gap, the fastest of some runs each: those of the records, so that reading is not in them."""
     best = {}
     for _ in range(repeats):
         for wanted in GAPS:
-            records = petuum(data, ratio, wanted)
-            last = records[-1]
-            assert float(last["gap"]) <= wanted * float(records[0]["objective"])
-            best[wanted] = min(best.get(wanted, np.inf), float(last["seconds"]))
+            command = [str(PETUUM), "lasso", *problem.files, *problem.flags, "--tolerance", str(wanted), "--quiet"]
+            log(" ".join(command))
+            text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            records = list(csv.DictReader(io.StringIO(text)))
+            null, last = float(records[0]["objective"]), {}
+            for record in records:
+                last[record["lambda"]] = float(record["gap"])
+            assert len(last) == len(problem.lams) and max(last.values()) <= wanted * null * (1 + 1e-9)
+            best[wanted] = min(best.get(wanted, np.inf), float(records[-1]["seconds"]))
     return best
 
 
-def peers():
-    found = {}
-    try:
-        from skglm import Lasso as Skglm
+def skglm(problem):
+    from skglm import Lasso
 
-        def skglm(X, y, lam, level):
-            model = Skglm(alpha=lam, tol=lam * 10.0**-level, max_iter=200, max_epochs=100_000).fit(X, y)
-            return model.coef_, model.intercept_
+    def solve(level):
+        found = []
+        model = Lasso(alpha=1.0, max_iter=200, max_epochs=100_000, warm_start=True)
+        for lam in problem.lams:
+            model.set_params(alpha=lam, tol=lam * 10.0**-level)
+            model.fit(problem.X, problem.y)
+            found.append((model.coef_.copy(), float(model.intercept_)))
+        return found
 
-        found["skglm"] = skglm
-    except ImportError:
-        log("skipped: no skglm")
-    try:
-        from celer import Lasso as Celer
-
-        def celer(X, y, lam, level):
-            model = Celer(alpha=lam, tol=10.0 ** -(level + 2), max_iter=200).fit(X, y)
-            return model.coef_, model.intercept_
-
-        found["celer"] = celer
-    except ImportError:
-        log("skipped: no celer")
-    try:
-        from sklearn.linear_model import Lasso as Sklearn
-
-        def sklearn(X, y, lam, level):
-            model = Sklearn(alpha=lam, tol=10.0 ** -(level + 2), max_iter=20_000).fit(X, y)
-            return model.coef_, model.intercept_
-
-        found["scikit-learn"] = sklearn
-    except ImportError:
-        log("skipped: no scikit-learn")
-    try:
-        import adelie
-
-        def adelie_(X, y, lam, level):
-            if sparse.issparse(X):
-                raise NotImplementedError
-            path = np.geomspace(np.abs(X.T @ (y - y.mean())).max() / len(y), lam, 10)
-            state = adelie.grpnet(
-                X=X, glm=adelie.glm.gaussian(y), lmda_path=path, tol=10.0 ** -(2 * level + 4), n_threads=2,
-                progress_bar=False, early_exit=False, adev_tol=1.0, ddev_tol=0.0,
-            )
-            return np.asarray(state.betas[-1].todense()).ravel(), float(state.intercepts[-1])
-
-        found["adelie"] = adelie_
-    except ImportError:
-        log("skipped: no adelie")
-    if subprocess.run("Rscript -e 'library(glmnet)'", shell=True, capture_output=True).returncode != 0:
-        log("skipped: no Rscript with glmnet")
-    return found
+    return solve
 
 
-def warm_up(solve, X, y, lam):
-    """Compilers of the peers run first."""
-    few = X[:50, :20]
-    try:
-        solve(few.tocsc() if sparse.issparse(few) else np.asfortranarray(few), y[:50], lam, 1)
-    except Exception as error:
-        log(f"  warming up: {error!r}")
+def celer(problem):
+    from celer import Lasso
+
+    def solve(level):
+        found = []
+        model = Lasso(alpha=1.0, tol=10.0 ** -(level + 2), max_iter=200, warm_start=True)
+        for lam in problem.lams:
+            model.set_params(alpha=lam)
+            model.fit(problem.X, problem.y)
+            found.append((model.coef_.copy(), float(model.intercept_)))
+        return found
+
+    return solve
 
 
-def time_peer(solve, X, y, lam, seconds_max):
+def scikit_learn(problem):
+    from sklearn.linear_model import Lasso
+
+    def solve(level):
+        if not sparse.issparse(problem.X) and problem.X.size > 10**7:
+            raise NotImplementedError("takes minutes for each setting, several times celer's")
+        found = []
+        model = Lasso(alpha=1.0, tol=10.0 ** -(level + 2), max_iter=20_000, warm_start=True)
+        for lam in problem.lams:
+            model.set_params(alpha=lam)
+            model.fit(problem.X, problem.y)
+            found.append((model.coef_.copy(), float(model.intercept_)))
+        return found
+
+    return solve
+
+
+def adelie(problem):
+    import adelie
+
+    def solve(level):
+        if sparse.issparse(problem.X):
+            raise NotImplementedError("has no intercept for sparse designs")
+        state = adelie.grpnet(
+            X=problem.X, glm=adelie.glm.gaussian(problem.y), lmda_path=problem.warm(10), tol=10.0 ** -(2 * level + 4),
+            n_threads=2, progress_bar=False, early_exit=False, adev_tol=1.0, ddev_tol=0.0,
+        )
+        count = len(problem.lams)
+        betas = [np.asarray(beta.todense()).ravel() for beta in state.betas[-count:]]
+        return list(zip(betas, map(float, state.intercepts[-count:])))
+
+    return solve
+
+
+GLMNET = """
+suppressMessages({library(glmnet); library(Matrix)})
+folder <- commandArgs(TRUE)[1]; cap <- as.numeric(commandArgs(TRUE)[2]); count <- as.integer(commandArgs(TRUE)[3])
+read <- function(name, what, size) { path <- file.path(folder, name); readBin(path, what, file.size(path) / size, size) }
+y <- read("y.bin", "double", 8); lams <- read("lams.bin", "double", 8); shape <- read("shape.bin", "integer", 4)
+if (file.exists(file.path(folder, "i.bin"))) {
+    x <- sparseMatrix(i = read("i.bin", "integer", 4), p = read("p.bin", "integer", 4), x = read("x.bin", "double", 8),
+                      dims = shape, index1 = FALSE)
+} else {
+    x <- matrix(read("x.bin", "double", 8), shape[1], shape[2])
+}
+for (level in 1:8) {
+    seconds <- system.time(model <- glmnet(x, y, lambda = lams, standardize = FALSE, thresh = 10^-(2 * level + 4), maxit = 1e8))[["elapsed"]]
+    last <- tail(seq_along(model$lambda), count)
+    beta <- model$beta[, last, drop = FALSE]
+    name <- function(part) file.path(folder, paste0(part, level))
+    writeBin(beta@i, name("bi")); writeBin(beta@p, name("bp")); writeBin(beta@x, name("bx")); writeBin(model$a0[last], name("a0"))
+    writeLines(format(seconds, digits = 6), name("seconds"))
+    if (seconds > cap) break
+}
+"""
+
+
+def glmnet(problem, cap):
+    """Runs all settings in one R process, whose data are in its memory; its own clock tells the seconds."""
+    if subprocess.run(["Rscript", "-e", "library(glmnet)"], capture_output=True).returncode != 0:
+        raise ImportError("no Rscript with glmnet")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        X, count = problem.X, len(problem.lams)
+        if sparse.issparse(X):
+            X.indices.astype(np.int32).tofile(folder / "i.bin")
+            X.indptr.astype(np.int32).tofile(folder / "p.bin")
+            X.data.tofile(folder / "x.bin")
+        else:
+            X.ravel(order="F").tofile(folder / "x.bin")
+        problem.y.tofile(folder / "y.bin")
+        problem.warm(20).tofile(folder / "lams.bin")
+        np.array(X.shape, dtype=np.int32).tofile(folder / "shape.bin")
+        script = folder / "glmnet.R"
+        script.write_text(GLMNET)
+        told = subprocess.run(["Rscript", script, folder, str(cap), str(count)], capture_output=True, text=True)
+        if told.returncode != 0:
+            log(f"  refused: {told.stderr.strip()[-200:]}")
+        for level in range(1, 9):
+            if not (folder / f"seconds{level}").exists():
+                return
+            read = lambda part, dtype: np.fromfile(folder / f"{part}{level}", dtype=dtype)
+            betas = sparse.csc_matrix((read("bx", float), read("bi", np.int32), read("bp", np.int32)), shape=(X.shape[1], count))
+            found = [(betas[:, at].toarray().ravel(), b0) for at, b0 in enumerate(read("a0", float))]
+            yield level, float((folder / f"seconds{level}").read_text()), found
+
+
+def in_process(solver, cap):
+    """A peer's settings, from loose to tight, each timed; a first run on a corner of the data compiles what is compiled."""
+
+    def runs(problem):
+        few = argparse.Namespace(**vars(problem))
+        corner = problem.X[:50, :20]
+        few.X = corner.tocsc() if sparse.issparse(corner) else np.asfortranarray(corner)
+        few.y, few.warm = problem.y[:50], problem.warm
+        try:
+            solver(few)(1)
+        except Exception as error:
+            log(f"  warming up: {error!r}")
+        solve = solver(problem)
+        for level in range(1, 9):
+            begun = time.perf_counter()
+            try:
+                found = solve(level)
+            except Exception as error:  # a peer may refuse a form of data
+                log(f"  refused: {error!r}")
+                return
+            seconds = time.perf_counter() - begun
+            yield level, seconds, found
+            if seconds > cap:
+                return
+
+    return runs
+
+
+def time_peer(problem, runs):
     """Seconds to each gap: of the loosest setting that reaches it."""
     best = {}
-    for level in range(1, 9):
-        begun = time.perf_counter()
-        try:
-            b, b0 = solve(X, y, lam, level)
-        except Exception as error:  # a peer may refuse a form of data
-            log(f"  refused: {error!r}")
-            return best
-        seconds = time.perf_counter() - begun
-        reached = gap(X, y, lam, b, b0)
-        log(f"    level {level}: {seconds:.3f} s, gap {reached:.2e}, {np.count_nonzero(b)} features")
+    for level, seconds, found in runs(problem):
+        reached = worst_gap(problem.X, problem.y, problem.lams, found)
+        log(f"    level {level}: {seconds:.3f} s, gap {reached:.2e}, {np.count_nonzero(found[-1][0])} features")
         for wanted in GAPS:
             if reached <= wanted:
                 best[wanted] = min(best.get(wanted, np.inf), seconds)
-        if len(best) == len(GAPS) or seconds > seconds_max:
-            return best
+        if len(best) == len(GAPS):
+            break
     return best
 
 
-def times(out, only):
-    rows = []
-    solvers = peers()
-    for name, make in PROBLEMS.items():
-        if only and name not in only:
-            continue
-        try:
-            X, y = make()
-        except OSError as error:
-            log(f"skipped: {error}")
-            continue
-        wide = X.astype(np.float64) if sparse.issparse(X) else np.asfortranarray(X, dtype=np.float64)
-        largest = np.abs(wide.T @ (y - y.mean())).max() / len(y)
-        with tempfile.TemporaryDirectory() as folder:
-            data = write(X, y, Path(folder))
-            for ratio in (0.1, 0.01):
-                found = {"petuum": time_petuum(data, ratio, 3)}
-                for peer, solve in solvers.items():
-                    log(f"  {name} {ratio} {peer}")
-                    if peer == "scikit-learn" and X.shape[0] * X.shape[1] > 10**7 and not sparse.issparse(X):
-                        log("  skipped: takes minutes for each setting, several times celer's")
-                        continue
-                    warm_up(solve, wide, y, largest)
-                    found[peer] = time_peer(solve, wide, y, ratio * largest, 30)
-                for who, best in found.items():
-                    cells = [round(best[g], 4) if g in best else "" for g in GAPS]
-                    rows.append([name, ratio, who, *cells])
-                    log(f"{rows[-1]}")
-    results.write(out / "lasso-time.csv", ["problem", "lambda_ratio", "who", "seconds_to_1e-4", "seconds_to_1e-6"], rows)
+def times(out, only, who, ratios, cache, cap):
+    """Measures, and puts the figures among those that are there already."""
+    path = out / "lasso-time.csv"
+    rows = {}
+    if path.exists():
+        rows = {tuple(row[:3]): row[3:] for row in list(csv.reader(path.open()))[1:]}
+    peers = {"skglm": skglm, "celer": celer, "scikit-learn": scikit_learn, "adelie": adelie}
+    for name in PROBLEMS:
+        for ratio in ratios:
+            if only and name not in only:
+                continue
+            try:
+                problem = Problem(name, ratio, cache)
+            except OSError as error:
+                log(f"skipped: {error}")
+                continue
+            for one in ["petuum", *peers, "glmnet"]:
+                if who and one not in who:
+                    continue
+                log(f"  {name} {ratio} {one}")
+                try:
+                    match one:
+                        case "petuum":
+                            best = petuum(problem, 3)
+                        case "glmnet":
+                            best = time_peer(problem, lambda problem: glmnet(problem, cap))
+                        case _:
+                            best = time_peer(problem, in_process(peers[one], cap))
+                except ImportError as error:
+                    log(f"skipped: {error}")
+                    continue
+                rows[name, str(ratio), one] = [round(best[g], 4) if g in best else "" for g in GAPS]
+                log(f"{name} {ratio} {one} {rows[name, str(ratio), one]}")
+                # After each: who stops the script keeps what it has measured.
+                keys = sorted(rows, key=lambda key: (list(PROBLEMS).index(key[0]), RATIOS.index(key[1])))
+                results.write(path, HEADER, [[*key, *rows[key]] for key in keys], show=False)
 
 
 COLOURS = {"priority+filter": "#1b7837", "priority alone": "#d73027", "shotgun": "#4575b4", "cyclic": "#fdae61"}
@@ -296,17 +418,32 @@ def has(module):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["time", "rounds"])
+    parser.add_argument("what", choices=["time", "rounds", "environment"])
     parser.add_argument("--out", type=Path, default=Path("benches/runs/unnamed"))
-    parser.add_argument("--only", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "petuum-lasso")
+    parser.add_argument("--cap", type=float, default=30)
+    for several in ("only", "who", "ratios"):
+        parser.add_argument(f"--{several}", type=lambda text: text.split(","), default=[])
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    if arguments.what == "time":
-        times(arguments.out, arguments.only)
-    else:
-        rounds(arguments.out)
-    versions = [f"{module}: {__import__(module).__version__}" for module in ("numpy", "sklearn", "skglm", "celer", "adelie") if has(module)]
-    results.environment(arguments.out / "lasso-environment.txt", f"peers: {', '.join(versions)}", f"load: {os.getloadavg()}")
+    match arguments.what:
+        case "time":
+            ratios = arguments.ratios or RATIOS
+            times(arguments.out, arguments.only, arguments.who, ratios, arguments.cache, arguments.cap)
+        case "rounds":
+            rounds(arguments.out)
+        case _:
+            modules = [module for module in ("numpy", "sklearn", "skglm", "celer", "adelie") if has(module)]
+            versions = [f"{module} {__import__(module).__version__}" for module in modules]
+            ask = ["Rscript", "-e", "cat(R.version.string, 'glmnet', as.character(packageVersion('glmnet')))"]
+            try:
+                versions.append(subprocess.run(ask, capture_output=True, text=True).stdout)
+            except OSError:
+                log("skipped: no Rscript")
+            results.environment(arguments.out / "lasso-environment.txt", f"peers: {', '.join(versions)}")
+            return
+    with open(arguments.out / "lasso-environment.txt", "a") as file:
+        file.write("\n".join(results.LOG) + "\n\n")
 
 
 if __name__ == "__main__":

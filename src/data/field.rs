@@ -3,6 +3,7 @@
 //! Readers scan bytes with a [`Cursor`]; what it cannot accept is a [`Fault`], an offset and a
 //! message, which becomes `file:line:column: message` only when it is reported.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -49,6 +50,35 @@ impl Fault {
         }
         Error::data(path, line, (at - start) as u64 + 1, self.message)
     }
+}
+
+/// The offset behind the quote that closes a field whose text begins at `from`, or where the line
+/// ends; `""` is a quote within.
+pub(super) fn closing_quote(line: &[u8], mut from: usize) -> usize {
+    while let Some(at) = memchr::memchr(b'"', &line[from..]) {
+        from += at + 1;
+        match line.get(from) {
+            Some(b'"') => from += 1,
+            _ => return from,
+        }
+    }
+    line.len()
+}
+
+/// The text between quotes, `""` being one.
+pub(super) fn undoubled(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.windows(2).any(|two| two == b"\"\"") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.iter().copied().peekable();
+    while let Some(byte) = rest.next() {
+        out.push(byte);
+        if byte == b'"' {
+            rest.next_if_eq(&b'"');
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// The bytes as an error message shows them: quoted, clipped, control characters escaped.

@@ -1,16 +1,18 @@
 //! Ids, one or two a line: of users, or of users and items.
 //!
 //! Fields are separated as in ratings: by `::`, tabs, commas, semicolons or blanks, whichever the line
-//! has first in this order. Ids are any text, and may be in double quotes. Further fields (a rating,
-//! a timestamp) and blank lines are passed over, and so is a first line whose first field is `user`,
-//! `userId` or the like.
+//! has first in this order. Ids are any text, with commas or semicolons between also in double quotes.
+//! Further fields (a rating, a timestamp) and blank lines are passed over, and so is a first line
+//! whose first field is `user`, `userId` or the like, and the header of a Matrix Market file.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::field::{BOM, Fault, is_blank, is_blank_line};
+use super::field::{BOM, Fault, closing_quote, is_blank, is_blank_line, undoubled};
 use super::lines::{Effort, LineFormat, read_lines};
 use super::share::{Part, line_start};
 use super::source::{Source, find};
+use super::triples::Layout;
 use crate::error::Result;
 
 /// How much of a file is parsed at a time.
@@ -35,7 +37,13 @@ pub fn read_id_lines(
 ) -> Result<()> {
     for path in find(paths, &[])? {
         let mut source = Source::at(&path, PIECE_BYTES)?;
-        let start = header_end(&source.head()?);
+        let head = source.head()?;
+        let matrix = Layout::of_matrix_if(&head, &["real", "integer", "pattern"])
+            .map_err(|fault| fault.locate(&path, &head, 1))?;
+        let start = matrix
+            .as_ref()
+            .map_or_else(|| header_end(&head), |matrix| matrix.start);
+        let mut seen = 0;
         let effort = Effort {
             threads: threads.max(1),
             piece_bytes: PIECE_BYTES,
@@ -43,12 +51,16 @@ pub fn read_id_lines(
         let format = IdLines { fields };
         let mut refused = Ok(());
         let mut take = |block: Block| {
+            seen += block.ends.len() as u64 / 2;
             if refused.is_ok() {
                 refused = block.lines().try_for_each(|(one, other)| sink(one, other));
             }
         };
         read_lines(&mut source, start, &Part::WHOLE, &format, effort, &mut take)?;
         refused?;
+        if let Some(matrix) = matrix.and_then(|layout| layout.matrix) {
+            matrix.check(&path, seen)?;
+        }
     }
     Ok(())
 }
@@ -58,10 +70,8 @@ fn header_end(head: &[u8]) -> usize {
     let start = if head.starts_with(BOM) { BOM.len() } else { 0 };
     let end = line_start(head, start + 1);
     let first = split(head.get(start..end).unwrap_or_default()).next();
-    let letters = first
-        .unwrap_or_default()
-        .iter()
-        .filter(|byte| byte.is_ascii_alphabetic());
+    let first = first.unwrap_or_default();
+    let letters = first.iter().filter(|byte| byte.is_ascii_alphabetic());
     let name: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
     match HEADERS.iter().any(|header| header.as_bytes() == name) {
         true => end,
@@ -70,19 +80,11 @@ fn header_end(head: &[u8]) -> usize {
 }
 
 /// The fields of a line, without blanks around them and without quotes.
-fn split(line: &[u8]) -> Box<dyn Iterator<Item = &[u8]> + '_> {
+fn split(line: &[u8]) -> Box<dyn Iterator<Item = Cow<'_, [u8]>> + '_> {
     let line = line.trim_ascii();
-    let bytes = [b'\t', b',', b';'];
-    let clean = |field: &[u8]| -> std::ops::Range<usize> {
-        let blanks = field.iter().take_while(|byte| is_blank(**byte)).count();
-        let length = field.trim_ascii().len();
-        let text = &field[blanks..blanks + length];
-        match length >= 2 && text.starts_with(b"\"") && text.ends_with(b"\"") {
-            true => blanks + 1..blanks + length - 1,
-            false => blanks..blanks + length,
-        }
-    };
-    let cleaned = move |field: &'_ [u8]| clean(field);
+    let separator = [b'\t', b',', b';']
+        .into_iter()
+        .find(|byte| memchr::memchr(*byte, line).is_some());
     if let Some(at) = line.windows(2).position(|two| two == b"::") {
         let rest = &line[at + 2..];
         let end = rest
@@ -90,22 +92,19 @@ fn split(line: &[u8]) -> Box<dyn Iterator<Item = &[u8]> + '_> {
             .position(|two| two == b"::")
             .unwrap_or(rest.len());
         let fields = [&line[..at], &rest[..end]];
-        return Box::new(fields.into_iter().map(move |field| &field[cleaned(field)]));
+        return Box::new(
+            fields
+                .into_iter()
+                .map(|field| Cow::Borrowed(field.trim_ascii())),
+        );
     }
-    match bytes
-        .into_iter()
-        .find(|byte| memchr::memchr(*byte, line).is_some())
-    {
-        Some(separator) => Box::new(
-            Fields {
-                rest: Some(line),
-                separator,
-            }
-            .map(move |field| &field[cleaned(field)]),
-        ),
+    let rest = Some(line);
+    match separator {
+        Some(separator) => Box::new(Fields { rest, separator }),
         None => Box::new(
             line.split(|byte| is_blank(*byte))
-                .filter(|field| !field.is_empty()),
+                .filter(|field| !field.is_empty())
+                .map(Cow::Borrowed),
         ),
     }
 }
@@ -117,24 +116,25 @@ struct Fields<'a> {
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = &'a [u8];
+    type Item = Cow<'a, [u8]>;
 
-    fn next(&mut self) -> Option<&'a [u8]> {
+    fn next(&mut self) -> Option<Cow<'a, [u8]>> {
         let line = self.rest?;
-        let quoted = line.trim_ascii_start().starts_with(b"\"");
-        let open = memchr::memchr(b'"', line).filter(|_| quoted);
-        let close =
-            open.and_then(|open| memchr::memchr(b'"', &line[open + 1..]).map(|at| open + 1 + at));
-        let from = close.unwrap_or(0);
-        match memchr::memchr(self.separator, &line[from..]) {
-            Some(at) => {
-                self.rest = Some(&line[from + at + 1..]);
-                Some(&line[..from + at])
-            }
-            None => {
-                self.rest = None;
-                Some(line)
-            }
+        let text = line.trim_ascii_start();
+        let quoted = self.separator != b'\t' && text.starts_with(b"\"");
+        let from = match quoted {
+            true => closing_quote(line, line.len() - text.len() + 1),
+            false => 0,
+        };
+        let end = memchr::memchr(self.separator, &line[from..]).map(|at| from + at);
+        self.rest = end.map(|end| &line[end + 1..]);
+        let field = line[..end.unwrap_or(line.len())].trim_ascii();
+        let inside = field
+            .strip_prefix(b"\"")
+            .and_then(|text| text.strip_suffix(b"\""));
+        match inside.filter(|_| quoted) {
+            Some(text) => Some(undoubled(text)),
+            None => Some(Cow::Borrowed(field)),
         }
     }
 }
@@ -178,14 +178,14 @@ impl LineFormat for IdLines {
             let line = &lines[at..end];
             if !is_blank_line(line) {
                 let mut fields = split(line).filter(|field| !field.is_empty());
-                block.push(fields.next().unwrap_or_default());
+                block.push(&fields.next().unwrap_or_default());
                 let second = fields.next().filter(|_| self.fields > 1);
                 if self.fields > 1 && second.is_none() {
                     let place = at + line.trim_ascii_end().len();
                     let message = "expected a user and an item, the line ends here";
                     return Err(Fault::new(place, message));
                 }
-                block.push(second.unwrap_or_default());
+                block.push(&second.unwrap_or_default());
             }
             at = end;
         }
@@ -236,10 +236,30 @@ mod tests {
         );
         let commas = read("\"a, b\",\"c\"\n", 2).unwrap();
         assert_eq!(commas, [("a, b".to_owned(), "c".to_owned())]);
+        let quotes = read("\"a \"\"b\"\", c\",\"\"\"d\"\"\"\n", 2).unwrap();
+        assert_eq!(quotes, [("a \"b\", c".to_owned(), "\"d\"".to_owned())]);
         let said = read("1 2\n3 \n", 2).unwrap_err().to_string();
         assert!(
             said.contains("ids:2:2: expected a user and an item"),
             "{said}"
         );
+    }
+    #[test]
+    fn the_header_of_a_matrix_is_no_pair() {
+        let wanted = [("1", "2"), ("3", "1")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        for (kind, value) in [("real", " 0.5"), ("integer", " 4"), ("pattern", "")] {
+            let text = format!(
+                "%%MatrixMarket matrix coordinate {kind} general\n% said\n3 2 2\n1 2{value}\n3 1{value}\n"
+            );
+            assert_eq!(read(&text, 2).unwrap(), wanted, "{kind}");
+        }
+        let header = "%%MatrixMarket matrix coordinate real general\n3 2 2\n1 2 1\n";
+        let said = read(header, 2).unwrap_err().to_string();
+        assert!(
+            said.contains("ids:2: expected 2 entries as stated here, saw 1"),
+            "{said}"
+        );
+        let array = read("%%MatrixMarket matrix array real general\n1 1\n1\n", 2);
+        assert_eq!(array.unwrap_err().status(), 65);
     }
 }

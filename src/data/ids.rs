@@ -4,8 +4,8 @@
 //! all files use, never meet a hash table: the number itself is the key, and a table that is
 //! indexed by it counts how often it was seen.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 
 use foldhash::fast::FixedState;
 
@@ -45,20 +45,24 @@ impl Texts {
 /// The names in a piece of a file, each once.
 #[derive(Debug, Default)]
 pub(super) struct LocalNames<'a> {
-    known: HashMap<&'a [u8], u32, FixedState>,
+    known: HashMap<Cow<'a, [u8]>, u32, FixedState>,
     texts: Texts,
 }
 
 impl<'a> LocalNames<'a> {
     /// The key of an id within the piece.
-    pub(super) fn key(&mut self, id: &'a [u8]) -> u32 {
-        match number(id) {
-            Some(number) => number,
-            None => *self.known.entry(id).or_insert_with(|| {
-                self.texts.push(id);
-                LOCAL | (self.texts.len() - 1) as u32
-            }),
+    pub(super) fn key(&mut self, id: impl Into<Cow<'a, [u8]>>) -> u32 {
+        let id = id.into();
+        if let Some(number) = number(&id) {
+            return number;
         }
+        if let Some(key) = self.known.get(&id) {
+            return *key;
+        }
+        self.texts.push(&id);
+        let key = LOCAL | (self.texts.len() - 1) as u32;
+        self.known.insert(id, key);
+        key
     }
 
     /// The names as [`IdTable::adopt`] wants them.
@@ -204,25 +208,11 @@ impl Ids {
         &self.counts
     }
 
-    /// The id of a row, as the files write it.
-    pub fn name(&self, row: usize) -> impl fmt::Display + '_ {
+    /// The id of a row, byte for byte as the files write it: it need not be UTF-8.
+    pub fn name(&self, row: usize) -> Cow<'_, [u8]> {
         match self.numbers.get(row) {
-            Some(number) => Name::Number(*number),
-            None => Name::Text(self.names.get(row - self.numbers.len())),
-        }
-    }
-}
-
-enum Name<'a> {
-    Number(u32),
-    Text(&'a [u8]),
-}
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Name::Number(number) => write!(f, "{number}"),
-            Name::Text(bytes) => f.write_str(&String::from_utf8_lossy(bytes)),
+            Some(number) => Cow::Owned(number.to_string().into_bytes()),
+            None => Cow::Borrowed(self.names.get(row - self.numbers.len())),
         }
     }
 }
@@ -257,7 +247,7 @@ mod tests {
         keys[..6].iter().for_each(|&key| table.count(key));
         let (ids, rows) = table.finish();
         let names: Vec<String> = (0..ids.len())
-            .map(|row| ids.name(row).to_string())
+            .map(|row| String::from_utf8(ids.name(row).into_owned()).unwrap())
             .collect();
         assert_eq!(names, ["3", "7", "007", "adam", "zoe"]);
         assert_eq!(ids.counts(), [1, 1, 1, 1, 2]);

@@ -63,7 +63,7 @@ pub use design::{
 };
 pub use examples::{
     Classes, ColumnName, Examples, ExamplesFormat, ExamplesOptions, Features, TargetColumn,
-    Targets, UNKNOWN_CLASS, load_examples, load_examples_bytes,
+    Targets, Trained, UNKNOWN_CLASS, load_examples, load_examples_bytes,
 };
 pub use format::Format;
 pub use id_lines::{IdSink, read_id_lines};

@@ -73,6 +73,14 @@ pub fn load_ratings(
     options: RatingsOptions,
     held_out: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<Ratings> {
+    let pipes = train
+        .iter()
+        .chain(test)
+        .filter(|path| path.as_os_str() == "-");
+    if pipes.count() > 1 {
+        let message = "-: standard input can be read once, name files";
+        return Err(Error::Usage(message.into()));
+    }
     let aside: Vec<&Path> = test.iter().map(PathBuf::as_path).collect();
     let open = |paths: &[PathBuf], aside: &[&Path]| -> Result<Vec<Source>> {
         find(paths, aside)?
@@ -156,16 +164,8 @@ impl Reader {
             &mut sink,
         )?;
         match layout.matrix {
-            Some(matrix) if matrix.entries != entries => Err(Error::data(
-                &path,
-                matrix.line,
-                0,
-                format!(
-                    "expected {} entries as stated here, saw {entries}",
-                    matrix.entries
-                ),
-            )),
-            _ => Ok(()),
+            Some(matrix) => matrix.check(&path, entries),
+            None => Ok(()),
         }
     }
 
@@ -254,8 +254,8 @@ mod tests {
         })?;
         let name = |rating: &Rating| {
             (
-                ratings.users.name(rating.user as usize).to_string(),
-                ratings.items.name(rating.item as usize).to_string(),
+                String::from_utf8_lossy(&ratings.users.name(rating.user as usize)).into_owned(),
+                String::from_utf8_lossy(&ratings.items.name(rating.item as usize)).into_owned(),
                 rating.value,
             )
         };

@@ -3,7 +3,7 @@
 //! | spelling | seen in |
 //! |---|---|
 //! | tabs, blanks | `u.data`, LIBMF |
-//! | commas, semicolons; fields may be in double quotes | `ratings.csv` |
+//! | commas, semicolons; fields may be in double quotes, `""` being one within | `ratings.csv` |
 //! | `::` | `ratings.dat` |
 //! | Matrix Market, `coordinate real` or `integer`, `general` | `*.mtx` |
 //!
@@ -12,13 +12,18 @@
 //! passed over. Ids are any text. Every line is an observation of its own, also where a user and an
 //! item come together more than once. A rating that is not a finite number is refused.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use super::field::{BOM, Cursor, Fault, Whole, is_blank, is_blank_line, shown, small_number};
+use super::field::{
+    BOM, Cursor, Fault, Whole, closing_quote, is_blank, is_blank_line, shown, small_number,
+    undoubled,
+};
 use super::ids::{LocalNames, PieceNames};
 use super::lines::LineFormat;
 use super::ratings::Rating;
 use super::share::line_start;
+use crate::error::{Error, Result};
 
 /// Bytes of the shortest line, `1 1 1` and a newline.
 const LINE_BYTES_MIN: usize = 6;
@@ -96,6 +101,22 @@ pub(super) struct Matrix {
     pub(super) line: u64,
 }
 
+impl Matrix {
+    /// Refuses a file that has another number of entries than its header says.
+    pub(super) fn check(&self, path: &Path, seen: u64) -> Result<()> {
+        match self.entries == seen {
+            true => Ok(()),
+            false => {
+                let message = format!(
+                    "expected {} entries as stated here, saw {seen}",
+                    self.entries
+                );
+                Err(Error::data(path, self.line, 0, message))
+            }
+        }
+    }
+}
+
 /// How one file is written.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -117,9 +138,8 @@ impl Layout {
             return Err(Fault::new(at, "expected text, saw a binary file"));
         }
         let start = if head.starts_with(BOM) { BOM.len() } else { 0 };
-        let magic = head[start..].get(..MATRIX_MARKET.len());
-        if magic.is_some_and(|magic| magic.eq_ignore_ascii_case(MATRIX_MARKET)) {
-            return Layout::of_matrix(head, start);
+        if let Some(layout) = Layout::of_matrix_if(head, &["real", "integer"])? {
+            return Ok(layout);
         }
         let mut at = start;
         while at < head.len() {
@@ -145,14 +165,24 @@ impl Layout {
         Err(Fault::new(start, message))
     }
 
-    fn of_matrix(head: &[u8], start: usize) -> Result<Layout, Fault> {
+    /// The layout of Matrix Market, with one of `kinds` of values, if that is what `head` is.
+    pub(super) fn of_matrix_if(head: &[u8], kinds: &[&str]) -> Result<Option<Layout>, Fault> {
+        let start = if head.starts_with(BOM) { BOM.len() } else { 0 };
+        let magic = head[start..].get(..MATRIX_MARKET.len());
+        match magic.is_some_and(|magic| magic.eq_ignore_ascii_case(MATRIX_MARKET)) {
+            true => Layout::of_matrix(head, start, kinds).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn of_matrix(head: &[u8], start: usize, kinds: &[&str]) -> Result<Layout, Fault> {
         let mut at = line_start(head, start + 1);
         let words = String::from_utf8_lossy(&head[start..at]).to_lowercase();
         let words: Vec<&str> = words.split_whitespace().skip(1).collect();
-        let is_known = matches!(
-            words[..],
-            ["matrix", "coordinate", "real" | "integer", "general"]
-        );
+        let is_known = match words[..] {
+            ["matrix", "coordinate", kind, "general"] => kinds.contains(&kind),
+            _ => false,
+        };
         if !is_known {
             let message = "expected `matrix coordinate real general` (or integer) in a Matrix \
                            Market header, saw ";
@@ -193,7 +223,7 @@ impl Layout {
         if self.separator == Separator::Byte(b'\t') {
             start = 0;
         }
-        let quotes = matches!(self.separator, Separator::Byte(b',' | b';'));
+        let quotes = self.quotes();
         for number in 0..fields.len() {
             let quoted = quotes && line.get(start) == Some(&b'"');
             let from = match quoted {
@@ -250,6 +280,19 @@ impl Layout {
             limit("a column", matrix.columns).parse(fields[1].0, fields[1].1)?;
         }
         Ok(Some([fields[0], fields[1], fields[2]]))
+    }
+
+    /// The id in a field, which may be in quotes.
+    fn id<'a>(&self, lines: &[u8], (text, at): Field<'a>) -> Cow<'a, [u8]> {
+        match self.quotes() && lines.get(at) == Some(&b'"') {
+            true => undoubled(text),
+            false => Cow::Borrowed(text),
+        }
+    }
+
+    /// True if fields may be in quotes.
+    fn quotes(&self) -> bool {
+        matches!(self.separator, Separator::Byte(b',' | b';'))
     }
 
     fn value(&self, field: Field) -> Result<f32, Fault> {
@@ -320,8 +363,8 @@ impl LineFormat for Layout {
             let end = line_start(lines, at + 1);
             if let Some([user, item, value]) = self.line(lines, at, end)? {
                 ratings.push(Rating {
-                    user: users.key(user.0),
-                    item: items.key(item.0),
+                    user: users.key(self.id(lines, user)),
+                    item: items.key(self.id(lines, item)),
                     value: self.value(value)?,
                 });
             }
@@ -337,11 +380,6 @@ impl LineFormat for Layout {
 
 fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\n").unwrap_or(line)
-}
-
-/// The offset behind the quote that closes a field, or where the line ends.
-fn closing_quote(line: &[u8], from: usize) -> usize {
-    memchr::memchr(b'"', &line[from..]).map_or(line.len(), |at| from + at + 1)
 }
 
 /// A field without the blanks around it and, if it was `quoted`, without its quotes.

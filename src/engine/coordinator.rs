@@ -324,9 +324,9 @@ impl<'a, P: Program> Coordinator<'a, P> {
             _ => String::new(),
         };
         Err(Error::Diverged(format!(
-            "diverged: the objective is {value} after clock {}{remedy}; try less \
-             extreme options, a smaller --staleness or --consistency bsp",
-            clock + 1
+            "diverged: the objective is {value} after clock {}{remedy}; try {}",
+            clock + 1,
+            self.session.program.remedy()
         )))
     }
 

@@ -56,6 +56,11 @@ pub trait Program: Send + Sync + 'static {
         false
     }
 
+    /// What a run that left the finite numbers should try.
+    fn remedy(&self) -> &'static str {
+        "less extreme options, a smaller --staleness or --consistency bsp"
+    }
+
     /// The tables, known after `load`; a [`crate::wire::message::TableId`] is an index into them.
     fn tables(&self, world: &World) -> Vec<TableSpec>;
 

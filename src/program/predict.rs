@@ -1,5 +1,6 @@
 //! The flags of `petuum predict`, and what recipes that predict share.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use clap::Args;
 
 use super::examples::{ColumnsFlags, ExamplesFlags};
 use super::flag::whole;
-use crate::data::{Examples, ExamplesOptions, load_examples};
+use crate::data::{Examples, ExamplesOptions, Trained, load_examples};
 use crate::error::{Error, Result};
 use crate::snapshot::SavedModel;
 
@@ -37,6 +38,9 @@ pub struct PredictFlags {
     pub workers: Option<u32>,
 
     /// How many items to recommend to each user (mf), or topics to name of each document (lda)
+    ///
+    /// Items are recommended to the users in DATA, with - those on standard input, without DATA to all
+    /// of the model.
     #[arg(long, value_name = "N", value_parser = whole(1..=1_000_000u32))]
     pub top: Option<u32>,
 
@@ -110,8 +114,9 @@ impl PredictFlags {
         }
     }
 
-    /// The examples to predict for, of `width` features as the model was trained with. Targets may be
-    /// there; they are not looked at.
+    /// The examples to predict for, of `width` features as the model was trained with. With names on
+    /// both sides columns are known by them, in whatever order. Targets may be there; they are not
+    /// looked at.
     ///
     /// # Errors
     /// As for [`load_examples`].
@@ -120,6 +125,7 @@ impl PredictFlags {
         threads: usize,
         width: usize,
         first_index: u32,
+        trained: Trained,
     ) -> Result<Examples> {
         let examples = ExamplesFlags {
             data: self.data(),
@@ -129,6 +135,7 @@ impl PredictFlags {
         let options = ExamplesOptions {
             width: Some(width),
             first_index: Some(first_index),
+            trained: Some(trained),
             ..examples.options(threads)
         };
         load_examples(&examples.data, &options)
@@ -168,6 +175,22 @@ pub fn quoted(text: &str) -> String {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
     }
+}
+
+/// The same of a text that need not be UTF-8.
+fn quoted_bytes(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| b",\"\n\r".contains(byte)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = vec![b'"'];
+    for byte in text {
+        out.push(*byte);
+        if *byte == b'"' {
+            out.push(b'"');
+        }
+    }
+    out.push(b'"');
+    Cow::Owned(out)
 }
 
 /// Where predictions go. A reader that goes away has read enough.
@@ -214,6 +237,24 @@ impl<'a> Predictions<'a> {
             .out
             .write_fmt(text)
             .and_then(|()| self.out.write_all(b"\n"));
+        self.check(written)
+    }
+
+    /// Writes a line of texts, byte for byte and in quotes where they need them, and a number.
+    ///
+    /// # Errors
+    /// Status 74 if it cannot be written.
+    pub fn fields(&mut self, texts: &[&[u8]], number: f32) -> Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let mut line = Vec::new();
+        for text in texts {
+            line.extend_from_slice(&quoted_bytes(text));
+            line.push(b',');
+        }
+        line.extend_from_slice(format!("{number}\n").as_bytes());
+        let written = self.out.write_all(&line);
         self.check(written)
     }
 

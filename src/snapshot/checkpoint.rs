@@ -199,7 +199,7 @@ pub fn differences(there: &str, here: &str) -> Vec<String> {
         let line = text
             .lines()
             .find(|line| line.split(' ').next() == Some(name));
-        line.map_or_else(|| format!("no {name}"), str::to_owned)
+        line.map_or_else(|| format!("{name} by default"), str::to_owned)
     };
     let mut names: Vec<&str> = Vec::new();
     for line in there.lines().chain(here.lines()) {
@@ -414,7 +414,10 @@ mod tests {
             line.contains("--topics 100 there, --topics 50 here"),
             "{line}"
         );
-        assert!(line.contains("no --alpha there, --alpha 1 here"), "{line}");
+        assert!(
+            line.contains("--alpha by default there, --alpha 1 here"),
+            "{line}"
+        );
         assert!(line.contains("workers 2,2 there, workers 4 here"), "{line}");
         assert!(
             !line.contains("--seed") && !line.contains("version"),

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
-use super::examples::{Classes, Targets};
+use super::examples::{Classes, Targets, vector};
 use super::mmap::Mapping;
 use crate::error::{Error, Result};
 pub use convert::{Converted, convert_examples};
@@ -251,6 +251,23 @@ impl Design {
     #[inline]
     pub fn norm(&self, column: usize) -> f32 {
         cast::<f32>(self.norms.bytes())[column]
+    }
+
+    /// The same with targets, and with weights, from files of their own if they are given.
+    ///
+    /// # Errors
+    /// Status 65 or 66 for files that are not there or not as long as the design.
+    pub fn with(mut self, targets: Option<&Path>, weights: Option<&Path>) -> Result<Design> {
+        if let Some(file) = targets {
+            self.targets = vector::targets(file)?.0;
+            vector::require_length(file, self.targets.len(), self.rows, &self.path)?;
+        }
+        if let Some(file) = weights {
+            let weights = vector::weights(file)?.0;
+            vector::require_length(file, weights.len(), self.rows, &self.path)?;
+            self.weights = Some(weights);
+        }
+        Ok(self)
     }
 
     /// The targets; [`Targets::None`] if there are none.

@@ -1,7 +1,11 @@
 //! Which column of dense data is what.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
+use std::fmt;
 use std::str::FromStr;
+
+use foldhash::fast::FixedState;
 
 /// A column as the user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,42 @@ impl FromStr for TargetColumn {
     }
 }
 
+impl fmt::Display for ColumnName {
+    /// As [`ColumnName::from_str`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ColumnName::Number(number) => write!(f, "{number}"),
+            ColumnName::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for TargetColumn {
+    /// As [`TargetColumn::from_str`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TargetColumn::First => f.write_str("first"),
+            TargetColumn::Last => f.write_str("last"),
+            TargetColumn::None => f.write_str("none"),
+            TargetColumn::Column(column) => column.fmt(f),
+        }
+    }
+}
+
+/// What a trained model knows of the columns it was trained on. Data to predict for may lie in
+/// another order, and with or without what is no feature.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trained {
+    /// The features' names, in the model's order; none if they had no names.
+    pub names: Vec<String>,
+    /// What was said of the target, the weights and columns to leave out.
+    pub target: Option<TargetColumn>,
+    /// The column of the weights.
+    pub weight: Option<ColumnName>,
+    /// Columns that were left out.
+    pub dropped: Vec<ColumnName>,
+}
+
 /// What a column is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -71,6 +111,8 @@ pub(super) struct Columns {
     pub(super) dropped: Vec<ColumnName>,
     /// Number of features of the trained model that the data is for.
     pub(super) width: Option<usize>,
+    /// What that model knows of columns.
+    pub(super) trained: Option<Trained>,
 }
 
 impl Columns {
@@ -83,6 +125,52 @@ impl Columns {
         fields: usize,
         names: Option<&[String]>,
     ) -> Result<Vec<Role>, String> {
+        match (&self.trained, names) {
+            (Some(trained), Some(names)) if !trained.names.is_empty() => {
+                self.by_name(names, &trained.names)
+            }
+            (Some(_), _) if self.width == Some(fields) && !self.says_something() => {
+                Ok(vec![Role::Feature; fields])
+            }
+            (Some(trained), _) => self.or(trained).by_place(fields, names),
+            (None, _) => self.by_place(fields, names),
+        }
+    }
+
+    /// True if the user says which column is what.
+    fn says_something(&self) -> bool {
+        self.target.is_some() || self.weight.is_some() || !self.dropped.is_empty()
+    }
+
+    /// What the user says, and where that is nothing, what was said in training.
+    fn or(&self, trained: &Trained) -> Columns {
+        let mut columns = self.clone();
+        columns.target = columns.target.or_else(|| trained.target.clone());
+        columns.weight = columns.weight.or_else(|| trained.weight.clone());
+        if columns.dropped.is_empty() {
+            columns.dropped.clone_from(&trained.dropped);
+        }
+        columns
+    }
+
+    /// The features that the model knows, wherever they are; what else is there is not needed.
+    fn by_name(&self, names: &[String], known: &[String]) -> Result<Vec<Role>, String> {
+        let mut missing: HashSet<&str, FixedState> = known.iter().map(String::as_str).collect();
+        let role = |name: &String| match missing.remove(name.as_str()) {
+            true => Role::Feature,
+            false => Role::Dropped,
+        };
+        let roles = names.iter().map(role).collect();
+        match known.iter().find(|name| missing.contains(name.as_str())) {
+            Some(name) => Err(format!(
+                "expected a column `{name}` in the header, as the model was trained with"
+            )),
+            None => Ok(roles),
+        }
+    }
+
+    /// What the user says, by numbers or names.
+    fn by_place(&self, fields: usize, names: Option<&[String]>) -> Result<Vec<Role>, String> {
         let mut roles = vec![Role::Feature; fields];
         for column in &self.dropped {
             roles[find(column, "--drop-columns", fields, names)?] = Role::Dropped;

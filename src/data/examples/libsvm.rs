@@ -3,7 +3,9 @@
 //! Indices count from 1; if an index 0 occurs anywhere in the data, all of it counts from 0, unless
 //! the user or a trained model says where it begins. `#` begins a comment; a line that holds nothing
 //! else, or nothing at all, is passed over. `qid:N` behind the target (a query of ranking data) is
-//! passed over too. The target is a number or the name of a class. Values of 0 are not kept.
+//! passed over too. The target is a number or the name of a class. Data to predict for may lack it; an
+//! example without a target and without values is then spelt `1:0`, as blank lines are none. Values
+//! of 0 are not kept.
 
 use super::super::field::{Cursor, Fault, Whole, is_blank, shown, small_number};
 use super::super::lines::LineFormat;
@@ -13,11 +15,16 @@ use super::targets::TargetBuilder;
 
 /// Bytes of the shortest pair, `1:1` and a blank.
 const PAIR_BYTES_MIN: usize = 4;
+/// The largest index: what programs keep for every feature, seen or not, takes the memory of a large
+/// machine by then, and an index beyond is nearly always a hash that should have been folded.
+pub(super) const FEATURES_MAX: u64 = 1 << 28;
 
 /// The examples of one file.
 #[derive(Debug)]
 pub(super) struct Libsvm {
     index: Whole,
+    /// Lines may begin with a pair: there is no target.
+    targets_may_lack: bool,
 }
 
 /// What some lines hold. Indices are as written.
@@ -41,11 +48,11 @@ impl SparseBlock {
 
 impl Libsvm {
     /// Lines whose indices are `first` and on, if that is known.
-    pub(super) fn new(first: Option<u32>) -> Libsvm {
+    pub(super) fn new(first: Option<u32>, targets_may_lack: bool) -> Libsvm {
         let low = u64::from(first.unwrap_or(0));
-        // One less than would fit, so that a width fits too wherever indices begin.
         Libsvm {
-            index: Whole::new("an index", low, u64::from(u32::MAX) - 1),
+            index: Whole::new("an index", low, FEATURES_MAX),
+            targets_may_lack,
         }
     }
 
@@ -54,7 +61,10 @@ impl Libsvm {
         let mut cursor = Cursor::new(lines, at);
         if !at_content_end(&mut cursor) {
             let (token, start) = cursor.token(None);
-            target(token, start, &mut block.targets)?;
+            match self.targets_may_lack && memchr::memchr(b':', token).is_some() {
+                true => cursor.at = start,
+                false => target(token, start, &mut block.targets)?,
+            }
             self.pairs(lines, &mut cursor, block)?;
             block.ends.push(block.columns.len());
         }
@@ -76,7 +86,7 @@ impl Libsvm {
         while !at_content_end(cursor) {
             let start = cursor.at;
             let (index, value) = match plain_pair(lines, start) {
-                Some((index, value, end)) if u64::from(index) >= *self.index.range.start() => {
+                Some((index, value, end)) if self.index.range.contains(&u64::from(index)) => {
                     cursor.at = end;
                     (index, value)
                 }

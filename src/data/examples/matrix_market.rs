@@ -5,10 +5,11 @@ use super::super::field::{BOM, Cursor, Fault, Whole, is_blank, shown, small_numb
 use super::super::lines::LineFormat;
 use super::super::share::line_start;
 use super::format::MATRIX_MARKET;
+use super::libsvm::FEATURES_MAX;
 use super::number::{real, whole_token};
 
-/// Most rows and columns.
-const SIZE_MAX: u64 = u32::MAX as u64 - 1;
+/// Most rows and columns; a column is a feature, as in libsvm.
+const SIZE_MAX: u64 = FEATURES_MAX;
 
 /// What a header states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

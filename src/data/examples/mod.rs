@@ -24,7 +24,7 @@ mod matrix_market;
 mod npy;
 mod idx;
 mod format;
-mod vector;
+pub(super) mod vector;
 mod spill;
 mod gather;
 mod load;
@@ -35,7 +35,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use columns::{ColumnName, TargetColumn};
+pub use columns::{ColumnName, TargetColumn, Trained};
 pub(super) use format::DESIGN_MAGIC;
 pub use format::ExamplesFormat;
 pub(super) use load::spill_examples;
@@ -68,6 +68,8 @@ pub struct ExamplesOptions {
     /// Number of features of a trained model that the data is for. Dense data must have as many;
     /// features of sparse data beyond them are left out.
     pub width: Option<usize>,
+    /// What that model knows of columns. Targets may then be missing.
+    pub trained: Option<Trained>,
     /// The index of the first feature in libsvm files, 0 or 1; if not given, 0 if it occurs, else 1.
     pub first_index: Option<u32>,
     /// Threads that parse; at least 1.
@@ -87,6 +89,7 @@ impl Default for ExamplesOptions {
             dropped: Vec::new(),
             names: None,
             width: None,
+            trained: None,
             first_index: None,
             threads: 1,
             piece_bytes: 256 << 10,

@@ -38,7 +38,7 @@ impl Loader<'_> {
     /// Adds a file in this format.
     pub(super) fn libsvm(&mut self, source: &mut Source) -> Result<()> {
         let start = text::start(&source.head()?);
-        let format = Libsvm::new(self.options.first_index);
+        let format = Libsvm::new(self.options.first_index, self.options.trained.is_some());
         let mut gathered = std::mem::take(&mut self.gathered);
         self.lines(source, start, &format, &mut |block| {
             gathered.add_libsvm(block)
@@ -55,6 +55,7 @@ impl Loader<'_> {
             weight: self.options.weight.clone(),
             dropped: self.options.dropped.clone(),
             width: self.options.width,
+            trained: self.options.trained.clone(),
         }
     }
 

@@ -26,7 +26,7 @@ const EFFORT: Effort = Effort {
 ///
 /// # Errors
 /// Status 65 or 66 as for data.
-pub(super) fn targets(path: &Path) -> Result<(Targets, Option<SourceFile>)> {
+pub(in crate::data) fn targets(path: &Path) -> Result<(Targets, Option<SourceFile>)> {
     let (block, file) = read(path, Role::Target)?;
     Ok((block.targets.finish(), file))
 }
@@ -35,7 +35,7 @@ pub(super) fn targets(path: &Path) -> Result<(Targets, Option<SourceFile>)> {
 ///
 /// # Errors
 /// Status 65 or 66 as for data.
-pub(super) fn weights(path: &Path) -> Result<(Vec<f32>, Option<SourceFile>)> {
+pub(in crate::data) fn weights(path: &Path) -> Result<(Vec<f32>, Option<SourceFile>)> {
     let (block, file) = read(path, Role::Weight)?;
     require_weights(path, &block.weights)?;
     Ok((block.weights, file))
@@ -184,7 +184,12 @@ pub(super) fn width_of_names(
 ///
 /// # Errors
 /// Status 65.
-pub(super) fn require_length(path: &Path, seen: usize, rows: usize, data: &Path) -> Result<()> {
+pub(in crate::data) fn require_length(
+    path: &Path,
+    seen: usize,
+    rows: usize,
+    data: &Path,
+) -> Result<()> {
     match seen == rows {
         true => Ok(()),
         false => {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::linear::Linear;
 use super::samples::read_pairs;
-use crate::data::{Examples, Features};
+use crate::data::{Examples, Features, Trained};
 use crate::error::{Error, Result};
 use crate::program::predict::{PredictFlags, Predictions};
 use crate::report::Notes;
@@ -30,7 +30,7 @@ pub fn run(
     flags.refuse_others("dml", &["--format", "--pairs"])?;
     let mut map = Map::load(model)?;
     let first = model.json("first_index")?.as_u64().unwrap_or_default() as u32;
-    let examples = flags.read_examples(threads, map.inputs, first)?;
+    let examples = flags.read_examples(threads, map.inputs, first, Trained::default())?;
     match &flags.pairs {
         Some(path) => distances(&mut map, &examples, path, out),
         None => images(&mut map, &examples, out),

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::network::{Network, Shape};
 use super::options::Unit;
-use crate::data::{Examples, Features};
+use crate::data::{Examples, Features, Trained};
 use crate::error::{Error, Result};
 use crate::math::gemm::Kernel;
 use crate::program::predict::{PredictFlags, Predictions, quoted};
@@ -34,7 +34,7 @@ pub fn run(
         let message = "--probabilities: the model predicts numbers, not classes";
         return Err(Error::Usage(message.into()));
     }
-    let examples = flags.read_examples(threads, saved.sizes[0], saved.first_index)?;
+    let examples = flags.read_examples(threads, saved.sizes[0], saved.first_index, Trained::default())?;
     let names: Vec<String> = saved.classes.iter().map(|class| quoted(class)).collect();
     let header = match (names.is_empty(), flags.probabilities) {
         (true, _) => "prediction".to_owned(),

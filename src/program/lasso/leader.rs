@@ -37,6 +37,10 @@ const TRIVIAL: f64 = 1e-24;
 
 /// If more columns may join at a time, their correlations would take longer than they save.
 const FILTERED_MAX: usize = 1024;
+/// So many columns join in a round, if so many promise something, whatever the filter says: as the
+/// working set is solved as a whole, the filter saves work and is not needed to be right, and a
+/// threshold that refuses nearly everything would take a round for every column.
+const JOIN_LEAST: usize = 32;
 /// Candidates for each column that may join.
 const CANDIDATES: usize = 2;
 /// Stream of [`Rng`].
@@ -164,6 +168,28 @@ impl Leader {
             && self.fold as usize + 1 == self.data.problems.len();
         let is_solved = is_last && self.known.is_some_and(|known| self.is_solved(known.gap));
         self.done || is_solved && !self.again
+    }
+
+    /// What was not solved to the tolerance that was asked for, if there is any.
+    pub(super) fn shortfall(&self) -> Option<String> {
+        let whole = &self.data.problems[0];
+        let null = whole.value(&WorkingSet::new(whole).fit);
+        let good = self.tolerance.max(ROUNDING) * null;
+        if self.is_trivial() {
+            return None;
+        }
+        let missing = self.grid.len().saturating_sub(self.path.len());
+        let last = (self.fold == 0 && missing > 0).then(|| self.current());
+        let gaps = self.path.iter().chain(&last).map(|solution| solution.gap);
+        let worst = gaps.filter(|gap| *gap > good).fold(0.0, f64::max);
+        let left = missing - usize::from(last.is_some());
+        let reason = match (worst > 0.0, left) {
+            (false, 0) => return None,
+            (true, _) => format!("a gap is {:e} of the null objective", worst / null),
+            (false, left) => format!("{left} of {} \u{3bb} are not solved", self.grid.len()),
+        };
+        let wanted = self.tolerance;
+        Some(format!("stopped before the solution is as good as --tolerance {wanted} wants: {reason}"))
     }
 
     /// The solution at hand.
@@ -422,7 +448,10 @@ impl Leader {
         let problem = &self.data.problems[self.fold as usize];
         let correlations = Correlations::new(&self.data, problem, &candidates, self.threads);
         let mut correlation = |a, b| correlations.of(a, b);
-        let chosen = self.filter.choose(&candidates, &[], most, &mut correlation);
+        let mut chosen = self.filter.choose(&candidates, &[], most, &mut correlation);
+        let missing = JOIN_LEAST.saturating_sub(chosen.len());
+        let there: BTreeSet<u32> = chosen.iter().copied().collect();
+        chosen.extend(candidates.iter().filter(|column| !there.contains(column)).take(missing));
         self.next_column = chosen.iter().max().map_or(0, |last| last + 1);
         chosen
     }

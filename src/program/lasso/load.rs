@@ -4,12 +4,12 @@
 //! the fit needs.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::leader::Leader;
 use super::options::{Loss, Options};
-use super::part::{Data, Part};
+use super::part::{Data, Part, SIZES};
 use super::problem::Problem;
 use crate::data::{ColumnRef, Design, RowIds, load_examples, load_examples_bytes};
 use crate::engine::Host;
@@ -78,6 +78,12 @@ impl Names {
         }
     }
 
+    /// The error of a feature whose size is outside [`SIZES`].
+    pub(super) fn extreme(&self, column: u32, size: f64) -> Error {
+        let path = self.design.as_ref().map_or(Path::new(""), |design| design.path());
+        extreme(path, &format!("feature {}", self.of(column)), size)
+    }
+
     /// True if the user named the features.
     pub(super) fn given(&self) -> bool {
         self.design.as_ref().is_some_and(|design| design.has_names())
@@ -90,6 +96,15 @@ impl Names {
     pub(super) fn features(&self) -> usize {
         self.design.as_ref().map_or(0, |design| design.columns())
     }
+}
+
+fn extreme(path: &Path, what: &str, size: f64) -> Error {
+    let [least, most] = SIZES;
+    let message = format!(
+        "expected {what} to be between {least:e} and {most:e} in size (the root of the mean square), \
+         saw {size:e}; tell it in another unit"
+    );
+    Error::data(path, 0, 0, message)
 }
 
 /// What a rank has loaded.
@@ -149,10 +164,13 @@ fn read(options: &Options, host: &Host) -> Result<Design> {
             Design::of(load_examples_bytes("the built-in sample", SAMPLE, &how)?, threads)
         }
         [path] if Design::is_at(path) => {
-            options.examples.refuse_all(
+            let mut others = options.examples.clone();
+            let columns = &mut others.columns;
+            let (targets, weights) = (columns.targets.take(), columns.weights.take());
+            others.refuse_all(
                 "examples that are read: a design has this already, give it to petuum convert",
             )?;
-            Design::open(path, threads)
+            Design::open(path, threads)?.with(targets.as_deref(), weights.as_deref())
         }
         _ => {
             let pipe = paths.iter().any(|path| path.as_os_str() == "-");
@@ -192,7 +210,13 @@ fn problem(options: &Options, design: &Design) -> Result<(Problem, Vec<String>)>
         return Err(Error::data(design.path(), 0, 0, message));
     }
     let problem = Problem::new(targets, weights, options.loss, !options.no_intercept);
-    Ok((problem, classes))
+    let pairs = problem.targets.iter().zip(&problem.weights);
+    // A square may overflow before its root is known.
+    let size = pairs.fold(0.0f64, |size, (y, weight)| size.hypot(weight.sqrt() * y));
+    match size > 0.0 && !(SIZES[0]..=SIZES[1]).contains(&size) {
+        true => Err(extreme(design.path(), "the target", size)),
+        false => Ok((problem, classes)),
+    }
 }
 
 /// All samples, and then all but those of each fold.

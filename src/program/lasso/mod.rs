@@ -136,7 +136,8 @@ impl Program for Lasso {
     }
 
     fn push(&self, part: &mut Part, (): (), _worker: &mut Worker) -> Result<()> {
-        part.pass()
+        part.pass()?;
+        part.extreme.map_or(Ok(()), |(column, size)| Err(self.names.extreme(column, size)))
     }
 
     fn partial(&self, part: &mut Part, _worker: &mut Worker) -> Result<Found> {

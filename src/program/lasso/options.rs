@@ -64,8 +64,8 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Schedule::Priority)]
     pub schedule: Schedule,
 
-    /// Features that are correlated by more than this do not join the working set together
-    /// [default: 0.2, or 6/√n with fewer than 900 samples]
+    /// Features that are correlated by more than this do not join the working set together, as long as
+    /// 32 are left that may [default: 0.2, or 6/√n with fewer than 900 samples]
     #[arg(long, value_name = "C", value_parser = above(0.0))]
     pub correlation_threshold: Option<f64>,
 }
@@ -117,7 +117,16 @@ impl Options {
                 "--lambda-ratio: a path goes down from λ_max, {ratio} is too large, less than 1"
             )));
         }
-        Ok(())
+        match self.correlation_threshold {
+            Some(threshold) if threshold >= 1.0 && self.schedule == Schedule::Priority => {
+                Err(Error::Usage(format!(
+                    "--correlation-threshold: {threshold} filters nothing, and priority without the \
+                     filter is refused: what promises most often says the same, and would join all \
+                     at once; say less than 1, or --schedule cyclic or random"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The correlation from which two features are not worked on together, for so many samples. The
@@ -147,5 +156,22 @@ impl Options {
         (0..=steps)
             .map(|step| largest * last.powf(f64::from(step) / f64::from(steps)))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::trial::options;
+
+    #[test]
+    fn priority_without_the_filter_is_refused_with_the_reason() {
+        let refused = options::<Options>("--correlation-threshold 1").check().unwrap_err();
+        assert_eq!(refused.status(), 2);
+        let said = refused.to_string();
+        assert!(said.contains("priority without the filter is refused"), "{said}");
+        for line in ["--correlation-threshold 0.99", "--correlation-threshold 1 --schedule cyclic"] {
+            assert!(options::<Options>(line).check().is_ok(), "{line}");
+        }
     }
 }

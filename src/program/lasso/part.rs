@@ -125,6 +125,10 @@ fn variance(column: &Column, weights: &[f64], mean: f64) -> f64 {
     squares - sum * sum
 }
 
+/// Sizes (roots of mean squares) between which products, and products of products, are far from the
+/// limits of f32.
+pub(super) const SIZES: [f64; 2] = [1e-15, 1e15];
+
 /// One worker's columns.
 pub(super) struct Part {
     data: Arc<Data>,
@@ -154,6 +158,8 @@ pub(super) struct Part {
     threshold: f64,
     l1: f64,
     failure: Option<Error>,
+    /// A column whose size is outside [`SIZES`], and that size.
+    pub(super) extreme: Option<(u32, f64)>,
     pub(super) found: Found,
 }
 
@@ -184,6 +190,7 @@ impl Part {
             threshold: 0.0,
             l1: 0.0,
             failure: None,
+            extreme: None,
             found: Found::default(),
             data: Arc::clone(data),
             columns,
@@ -252,6 +259,10 @@ impl Part {
             self.data.turn_page(self.columns.start + at, &self.columns);
             let column = design.column(self.columns.start + at);
             let [sum, squares, product] = column.moments(self.simd, &problem.weights, &fit.pull);
+            if squares > 0.0 && !(SIZES[0]..=SIZES[1]).contains(&squares.sqrt()) {
+                let column = (self.columns.start + at) as u32;
+                self.extreme = self.extreme.or(Some((column, squares.sqrt())));
+            }
             let (intercept, standardize) = (problem.intercept, self.data.standardize);
             let shape =
                 Shape::of(&column, sum, squares, &problem.weights, intercept, standardize);
@@ -488,4 +499,45 @@ fn best(
     }
     all.sort_unstable_by(order);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::math::columns::Rows;
+
+    /// Values a million times their deviation: by the difference of two large sums nothing would be
+    /// left of the variance, which is known in closed form here.
+    #[test]
+    fn a_deviation_far_below_the_mean_is_exact() {
+        let n = 64;
+        let far: Vec<f32> = (0..n).map(|row| 1e6 + 0.0625 * (row % 2) as f32).collect();
+        let rows: Vec<u32> = (0..n).collect();
+        let dense = Column::Dense(&far);
+        let sparse = Column::Sparse { rows: Rows::Long(&rows), values: Some(&far) };
+        let weights = vec![1.0 / f64::from(n); n as usize];
+        for column in [dense, sparse] {
+            let [sum, squares, _] = column.moments(Simd::new(), &weights, &weights);
+            for intercept in [true, false] {
+                let shape = Shape::of(&column, sum, squares, &weights, intercept, true);
+                let off = shape.scale / 0.03125 - 1.0;
+                assert!(off.abs() < 1e-9, "intercept {intercept}: off by {off}");
+                let size = if intercept { 1.0 } else { squares.sqrt() / 0.03125 };
+                assert!((shape.norm / size - 1.0).abs() < 1e-9, "{}", shape.norm);
+            }
+        }
+    }
+
+    /// What differs in nothing but rounding has no deviation to be divided by.
+    #[test]
+    fn a_constant_column_is_not_scaled() {
+        let weights = [0.2, 0.3, 0.5];
+        for value in [0.1f32, 1e6, -3.0] {
+            let values = [value; 3];
+            let column = Column::Dense(&values);
+            let [sum, squares, _] = column.moments(Simd::new(), &weights, &weights);
+            let shape = Shape::of(&column, sum, squares, &weights, true, true);
+            assert_eq!((shape.norm, shape.scale), (0.0, 1.0), "{value}");
+        }
+    }
 }

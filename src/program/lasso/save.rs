@@ -10,6 +10,7 @@
 //! | `path_columns`, `path_coefficients` | u32, f64 | features and coefficients of all λ |
 //! | `heldout_mean`, `heldout_error` | f64, N | cross-validation: mean deviance, and its standard error |
 //!
+//! `names.txt` has the names of all features, a line each, if they have names.
 //! `coefficients.csv` tells the same by the features' names, `path.csv` what a path's records say.
 //! Of a path the model is that of the last λ, or of the λ that cross-validation chose.
 
@@ -25,6 +26,12 @@ use crate::snapshot::{Model, Tensor};
 
 const COEFFICIENTS: &str = "coefficients.csv";
 const PATH: &str = "path.csv";
+const NAMES: &str = "names.txt";
+/// Keys of `model.json`: the file of the features' names, and what was said of columns.
+pub(super) const FEATURE_NAMES: &str = "feature_names";
+pub(super) const TARGET_COLUMN: &str = "target_column";
+pub(super) const WEIGHT_COLUMN: &str = "weight_column";
+pub(super) const DROPPED_COLUMNS: &str = "dropped_columns";
 
 /// What cross-validation found, by λ.
 struct Validation {
@@ -74,6 +81,9 @@ pub(super) fn save(
     host: &Host,
     model: Option<&mut Model>,
 ) -> Result<()> {
+    if let Some(shortfall) = leader.shortfall() {
+        host.note(&shortfall);
+    }
     let validation = Validation::of(leader);
     if let Some(found) = &validation {
         for (what, at) in [("the least", found.least), ("within one standard error", found.simplest)] {
@@ -97,6 +107,7 @@ pub(super) fn save(
     };
     let Some(model) = model else { return Ok(()) };
     describe(options, &solution, names, model);
+    write_names(names, model)?;
     write_coefficients(&solution, names, model)?;
     if options.is_path() {
         write_path(leader, validation.as_ref(), model)?;
@@ -124,10 +135,32 @@ fn describe(options: &Options, solution: &Solution, names: &Names, model: &mut M
     model.json("classes", names.classes.clone());
     model.json("features", names.features() as u64);
     model.json("first_index", names.first_index());
+    let said = &options.examples.columns;
+    if let Some(target) = &said.target_column {
+        model.json(TARGET_COLUMN, target.to_string());
+    }
+    if let Some(weight) = &said.weight_column {
+        model.json(WEIGHT_COLUMN, weight.to_string());
+    }
+    let dropped: Vec<String> = said.drop_columns.iter().map(ToString::to_string).collect();
+    model.json(DROPPED_COLUMNS, dropped);
     model.json("nonzeros", columns.len() as u64);
     model.json("lambda", solution.lambda);
     model.json("gap", solution.gap);
     model.json("deviance_explained", solution.explained);
+}
+
+/// The names of all features, for data to come whose columns lie in another order.
+fn write_names(names: &Names, model: &mut Model) -> Result<()> {
+    if !names.given() {
+        return Ok(());
+    }
+    model.json(FEATURE_NAMES, NAMES);
+    let mut file = model.file(NAMES)?;
+    // Errors of a model's files come up when it is finished.
+    let mut line = |column| writeln!(file, "{}", names.of(column));
+    let _ = (0..names.features() as u32).try_for_each(&mut line);
+    Ok(())
 }
 
 /// All features if they have names and are not too many, else those that are not 0.

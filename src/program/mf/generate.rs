@@ -284,7 +284,9 @@ impl Planted {
         let mut summary = Summary::default();
         let mut taste = vec![0.0f32; rank as usize];
         let mut user = UserItems::new(self.by_rank.len());
-        for (number, ratings) in (1..).zip(self.activity()?) {
+        let activity = self.activity()?;
+        let mut left: usize = activity.iter().sum();
+        for (number, ratings) in (1..).zip(activity) {
             let mut rng = Rng::stream(self.options.seed, OF_USER, number, 0);
             let bias = USER_BIAS * normal(&mut rng);
             taste.fill_with(|| normal(&mut rng) as f32);
@@ -292,7 +294,10 @@ impl Planted {
                 let truth = MEAN + bias + self.item_part(item as usize, &taste);
                 let seen = truth + self.options.noise * normal(&mut rng);
                 let halves = (2.0 * seen).round().clamp(1.0, 10.0);
-                let is_test = rng.uniform() < self.options.holdout;
+                left -= 1;
+                // There is something to train on, however little.
+                let is_needed = left == 0 && summary.train == 0;
+                let is_test = rng.uniform() < self.options.holdout && !is_needed;
                 if is_test || self.options.holdout == 0.0 {
                     summary.error += (truth - halves / 2.0).powi(2);
                     summary.measured += 1;

@@ -114,9 +114,9 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
     let workers = host.world().workers();
     let number = |pieces: &Pieces| pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
     let (train, test) = (number(&ratings.train), number(&ratings.test));
-    let (mean, scale) = match options.implicit {
-        true => (0.0, 1.0),
-        false => moments(&ratings.train, train),
+    let (mean, scale) = match (options.implicit, options.centred()) {
+        (true, _) => (0.0, 1.0),
+        (false, centred) => moments(&ratings.train, train, centred),
     };
     let way = options.way();
     let per_worker = match way {
@@ -127,7 +127,7 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
     let clocks = host.clocks_per_pass();
     let bound = host.bound();
     let bounded = bound.consistency() != Consistency::Async;
-    if options.step_scaling == StepScaling::Staleness && !bounded {
+    if options.step_scaling() == StepScaling::Staleness && !bounded {
         return Err(Error::Usage(
             "--step-scaling: async has no bound on staleness, say delay or none".into(),
         ));
@@ -166,9 +166,9 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
         test,
         step: step(options, scale, workers),
         biased: options.biased(),
-        iterations: options.inner_iterations,
+        iterations: options.inner_iterations(),
         confidence: options.confidence(),
-        scaling: options.step_scaling,
+        scaling: options.step_scaling(),
         staleness: bound.staleness(),
         bounded,
     })
@@ -179,14 +179,14 @@ fn blocks_per_worker(options: &Options, items: usize, workers: u32) -> u32 {
     let bytes = items * options.rank() * size_of::<f32>();
     let fitting = bytes.div_ceil(BLOCK_BYTES).div_ceil(workers as usize);
     options
-        .blocks_per_worker
+        .blocks_per_worker()
         .max(fitting.min(BLOCKS_MAX) as u32)
 }
 
-/// Mean and standard deviation; a deviation of 0 counts as 1.
-fn moments(pieces: &Pieces, number: u64) -> (f64, f64) {
+/// Mean and standard deviation, about 0 if not `centred`; a deviation of 0 counts as 1.
+fn moments(pieces: &Pieces, number: u64, centred: bool) -> (f64, f64) {
     let all = || pieces.iter().flatten().map(|rating| f64::from(rating.value));
-    let mean = all().sum::<f64>() / number as f64;
+    let mean = if centred { all().sum::<f64>() / number as f64 } else { 0.0 };
     let variance = all().map(|value| (value - mean).powi(2)).sum::<f64>() / number as f64;
     let scale = variance.sqrt();
     (mean, if scale > 0.0 { scale } else { 1.0 })

@@ -8,11 +8,12 @@
 //! minimise  Σ (r_ui − r̂_ui)² + λ Σ_u n_u (‖p_u‖² + b_u²/σ) + λ Σ_i n_i (‖q_i‖² + c_i²/σ)
 //! ```
 //!
-//! over all training ratings, of which user u has n_u and item i has n_i; μ is their mean, σ their
-//! standard deviation. λ weighs once per rating (weighted-λ: Zhou et al., AAIM 2008), so that one λ
-//! suits small and large sets. A factor is measured in the root of a rating's unit and a bias in the
-//! unit itself: divided by σ, its square weighs as those of factors do, and with a λ in that unit,
-//! too, the predictions do not depend on it.
+//! over all training ratings, of which user u has n_u and item i has n_i; μ is their mean, and 0 with
+//! `--nonnegative --no-bias`, where factors are to make up the whole; σ is their standard deviation. λ
+//! weighs once per rating (weighted-λ: Zhou et al., AAIM 2008), so that one λ suits small and large
+//! sets. A factor is measured in the root of a rating's unit and a bias in the unit itself: divided by
+//! σ, its square weighs as those of factors do, and with a λ in that unit, too, the predictions do not
+//! depend on it.
 //! **Objective**: that sum, lower is better. **Expected**: on the 10 million ratings of `petuum
 //! generate mf`, predicting its test file with `-k 32 --regularization 0.03`, a test RMSE of 0.782
 //! after one pass, 0.743 after five, 0.741 at best; the planted model itself has 0.681.
@@ -169,6 +170,14 @@ impl Program for Mf {
         vec!["train_rmse", "test_rmse"]
     }
 
+    fn remedy(&self) -> &'static str {
+        match self.options.way() {
+            Way::Rotate => "a smaller --learning-rate, or more --regularization",
+            Way::Share => "a smaller --learning-rate, a smaller --staleness or --consistency bsp",
+            Way::Gather | Way::Descend => "more --regularization, or ratings of a smaller scale",
+        }
+    }
+
     fn tables(&self, world: &World) -> Vec<TableSpec> {
         let shared = |name, rows: usize, width: usize, element| TableSpec {
             name,
@@ -312,9 +321,9 @@ impl Mf {
             test: 0,
             step: load::step(&options, 1.0, 1),
             biased: options.biased(),
-            iterations: options.inner_iterations,
+            iterations: options.inner_iterations(),
             confidence: None,
-            scaling: options.step_scaling,
+            scaling: options.step_scaling(),
             staleness: 0,
             bounded: true,
         };

@@ -15,6 +15,11 @@ const SAMPLE: u32 = 5;
 /// Learning rates where the user does not say; the second is for several workers on one item.
 const RATE: f64 = 0.3;
 const SHARED_RATE: f64 = 0.1;
+/// `--confidence` and `--blocks-per-worker` where the user does not say.
+const CONFIDENCE: f64 = 40.0;
+const BLOCKS: u32 = 2;
+/// What `--blocks-per-worker` needs.
+const SGD_MODEL: &str = "--method sgd --parallel model";
 
 /// How factors are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,16 +78,18 @@ pub struct Options {
     #[arg(long)]
     pub implicit: bool,
 
-    /// A: a rating r counts 1 + A r times as much as a pair that was not seen
-    #[arg(long, value_name = "A", default_value_t = 40.0, requires = "implicit", value_parser = above(0.0))]
-    pub confidence: f64,
+    /// A: with --implicit a rating r counts 1 + A r times as much as a pair that was not seen
+    /// [default: 40]
+    #[arg(long, value_name = "A", value_parser = above(0.0))]
+    pub confidence: Option<f64>,
 
     /// How often each factor goes from the users to the items and back in a pass of --method ccd
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1..=1000u32))]
-    pub inner_iterations: u32,
+    /// [default: 1]
+    #[arg(long, value_name = "N", value_parser = whole(1..=1000u32))]
+    pub inner_iterations: Option<u32>,
 
-    /// Length of the first steps, whatever the scale of the ratings [default: 0.3; with --parallel
-    /// data 0.1]
+    /// Length of the first steps of --method sgd, whatever the scale of the ratings [default: 0.3;
+    /// with --parallel data 0.1]
     #[arg(long, value_name = "R", value_parser = above(0.0))]
     pub learning_rate: Option<f64>,
 
@@ -97,7 +104,7 @@ pub struct Options {
     #[arg(long, value_name = "PART", conflicts_with = "test", value_parser = real(0.0..1.0))]
     pub holdout: Option<f64>,
 
-    /// Predict from the mean and the factors alone
+    /// Predict from the mean and the factors alone; with --nonnegative from the factors alone
     #[arg(long)]
     pub no_bias: bool,
 
@@ -110,12 +117,14 @@ pub struct Options {
     pub parallel: Parallel,
 
     /// How steps on items become shorter under --parallel data, where several workers take them at once
-    #[arg(long, value_enum, default_value_t = StepScaling::Delay)]
-    pub step_scaling: StepScaling,
+    /// [default: delay]
+    #[arg(long, value_enum)]
+    pub step_scaling: Option<StepScaling>,
 
-    /// Least number of item blocks for each worker; with 2, one travels while the other is worked on
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole(1..=1024u32))]
-    pub blocks_per_worker: u32,
+    /// Least number of item blocks for each worker that rotate under --parallel model; with 2, one
+    /// travels while the other is worked on [default: 2]
+    #[arg(long, value_name = "N", value_parser = whole(1..=1024u32))]
+    pub blocks_per_worker: Option<u32>,
 }
 
 /// How the items are held: one way for each method.
@@ -138,21 +147,64 @@ impl Options {
         }
     }
 
-    /// What single flags cannot check.
+    /// What single flags cannot check: a flag that the method would ignore is refused.
     pub(super) fn check(&self) -> Result<()> {
-        let wrong = |text: &str| Err(Error::Usage(text.into()));
-        match (self.method, self.parallel) {
-            (Method::Sgd | Method::Ccd, _) if self.implicit => wrong("--implicit: needs --method als"),
-            (Method::Als | Method::Ccd, Parallel::Data) => {
-                wrong("--parallel data: needs --method sgd")
+        let (method, data) = (self.method, self.parallel == Parallel::Data);
+        let (sgd, als, ccd) = match method {
+            Method::Sgd => (true, false, false),
+            Method::Als => (false, true, false),
+            Method::Ccd => (false, false, true),
+        };
+        let flags = [
+            ("--implicit", self.implicit, als, "--method als"),
+            ("--confidence", self.confidence.is_some(), self.implicit, "--implicit"),
+            ("--parallel data", data, sgd, "--method sgd"),
+            ("--learning-rate", self.learning_rate.is_some(), sgd, "--method sgd"),
+            ("--inner-iterations", self.inner_iterations.is_some(), ccd, "--method ccd"),
+            ("--step-scaling", self.step_scaling.is_some(), sgd && data, "--parallel data"),
+            ("--blocks-per-worker", self.blocks_per_worker.is_some(), sgd && !data, SGD_MODEL),
+        ];
+        let found = flags.into_iter().find(|(_, given, applies, _)| *given && !applies);
+        let reason = match found {
+            Some((flag, _, _, needed)) => format!("{flag}: needs {needed}"),
+            None if self.implicit && self.no_bias => {
+                "--no-bias: --implicit has no biases anyway; leave one of them out".into()
             }
-            _ => Ok(()),
-        }
+            None => return Ok(()),
+        };
+        let method = match method {
+            Method::Sgd => "sgd",
+            Method::Als => "als",
+            Method::Ccd => "ccd",
+        };
+        Err(Error::Usage(format!("{reason}; this is --method {method}")))
     }
 
     /// The confidence in what was seen, if nothing else was liked.
     pub(super) fn confidence(&self) -> Option<f64> {
-        self.implicit.then_some(self.confidence)
+        self.implicit.then_some(self.confidence.unwrap_or(CONFIDENCE))
+    }
+
+    /// How often a factor goes to and fro.
+    pub(super) fn inner_iterations(&self) -> u32 {
+        self.inner_iterations.unwrap_or(1)
+    }
+
+    /// How steps on shared items become shorter.
+    pub(super) fn step_scaling(&self) -> StepScaling {
+        self.step_scaling.unwrap_or(StepScaling::Delay)
+    }
+
+    /// Least number of item blocks for each worker.
+    pub(super) fn blocks_per_worker(&self) -> u32 {
+        self.blocks_per_worker.unwrap_or(BLOCKS)
+    }
+
+    /// Whether ratings are predicted from their mean on. Without biases, factors of at least 0 are
+    /// asked for as parts that make up the whole (Lee & Seung, Nature 1999), so that a mean under
+    /// them would take their meaning.
+    pub(super) fn centred(&self) -> bool {
+        !(self.implicit || self.nonnegative && self.no_bias)
     }
 
     /// Whether there are biases.

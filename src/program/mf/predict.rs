@@ -9,8 +9,8 @@ use foldhash::fast::FixedState;
 
 use crate::data::read_id_lines;
 use crate::error::{Error, Result};
+use crate::program::predict::{PredictFlags, Predictions};
 use crate::report::Notes;
-use crate::program::predict::{PredictFlags, Predictions, quoted};
 use crate::snapshot::{SavedModel, Tensor, take};
 
 /// Predicts the ratings of `user item` lines, or with `--top` the best items of the users in the
@@ -36,8 +36,8 @@ pub fn run(
 
 /// One side of a model.
 struct Side {
-    ids: Vec<String>,
-    rows: HashMap<String, u32, FixedState>,
+    ids: Vec<Vec<u8>>,
+    rows: HashMap<Vec<u8>, u32, FixedState>,
     /// Rows × k.
     factors: Vec<f32>,
     biases: Vec<f32>,
@@ -49,10 +49,16 @@ impl Side {
         let file = model.json(&key)?.as_str().unwrap_or_default();
         let path = model.path(file);
         let text = fs::read(&path).map_err(|why| Error::no_input(&path, why))?;
-        let text = String::from_utf8_lossy(&text);
-        let ids: Vec<String> = text.lines().map(str::to_owned).collect();
+        let lines = text.strip_suffix(b"\n").unwrap_or(&text).split(|byte| *byte == b'\n');
+        let ids: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();
         let rows = ids.iter().cloned().zip(0..).collect();
-        let factors = take(tensors, &format!("{name}_factors"))?.values()?;
+        let factors = take(tensors, &format!("{name}_factors"))?;
+        if factors.shape.get(1) != Some(&rank) {
+            let there = factors.shape.get(1).copied().unwrap_or_default();
+            let message = format!("expected `factors` to be {there}, as of the model's tensors, saw {rank}");
+            return Err(Error::data(&model.path("model.json"), 0, 0, message));
+        }
+        let factors: Vec<f32> = factors.values()?;
         let biases: Vec<f32> = take(tensors, &format!("{name}_biases"))?.values()?;
         match biases.len() == ids.len() && factors.len() == ids.len() * rank {
             true => Ok(Side { ids, rows, factors, biases }),
@@ -64,7 +70,6 @@ impl Side {
     }
 
     fn row(&self, id: &[u8]) -> Option<usize> {
-        let id = std::str::from_utf8(id).ok()?;
         self.rows.get(id).map(|row| *row as usize)
     }
 
@@ -111,8 +116,7 @@ impl Factors {
         let mut predictions = Predictions::begin(out, "user,item,rating")?;
         read_id_lines(&flags.data(), threads, 2, &mut |user, item| {
             let rating = self.rating(self.users.row(user), self.items.row(item));
-            let [user, item] = [user, item].map(|id| quoted(&String::from_utf8_lossy(id)));
-            predictions.line(format_args!("{user},{item},{rating}"))
+            predictions.fields(&[user, item], rating)
         })?;
         predictions.finish()
     }
@@ -126,14 +130,14 @@ impl Factors {
         } else {
             read_id_lines(&flags.data(), threads, 1, &mut |user, _| {
                 let row = self.users.row(user);
-                self.top(&String::from_utf8_lossy(user), row, top, &mut predictions)
+                self.top(user, row, top, &mut predictions)
             })?;
         }
         predictions.finish()
     }
 
     /// The best items of a user, the best first; of equal ones the first in the model.
-    fn top(&self, user: &str, row: Option<usize>, top: usize, predictions: &mut Predictions) -> Result<()> {
+    fn top(&self, user: &[u8], row: Option<usize>, top: usize, predictions: &mut Predictions) -> Result<()> {
         if predictions.is_closed() {
             return Ok(());
         }
@@ -145,11 +149,9 @@ impl Factors {
             rated.truncate(top);
         }
         rated.sort_unstable_by(better);
-        let user = quoted(user);
-        rated.into_iter().try_for_each(|(rating, item)| {
-            let item = quoted(&self.items.ids[item]);
-            predictions.line(format_args!("{user},{item},{rating}"))
-        })
+        rated
+            .into_iter()
+            .try_for_each(|(rating, item)| predictions.fields(&[user, &self.items.ids[item]], rating))
     }
 }
 

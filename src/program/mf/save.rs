@@ -4,9 +4,11 @@
 //! |---|---|---|
 //! | `user_factors`, `item_factors` | f32, n × k and m × k | p_u and q_i |
 //! | `user_biases`, `item_biases` | f32, n and m | b_u and c_i; zeros with `--no-bias` |
-//! | `mean` | f64, 1 | μ |
+//! | `mean` | f64, 1 | μ; 0 with `--implicit`, and with `--nonnegative --no-bias` |
 //!
-//! Row r of the users is of the id in line r of `users.txt`, counted from 0; items likewise. In
+//! Row r of the users is of the id in line r of `users.txt`, counted from 0; items likewise. Ids are
+//! there byte for byte as the data have them, so that none is lost or merged with another where they
+//! are no UTF-8 (old files are Latin-1): no id holds a line end, so nothing has to be escaped. In
 //! NumPy, `mean + user_biases[u] + item_biases + item_factors @ user_factors[u]` predicts all ratings
 //! of user u.
 
@@ -72,7 +74,8 @@ pub(super) fn save(
 fn write_ids(model: &mut Model, name: &str, ids: &Ids) -> Result<()> {
     let mut file = model.file(name)?;
     // Errors of a model's files come up when it is finished.
-    let _ = (0..ids.len()).try_for_each(|row| writeln!(file, "{}", ids.name(row)));
+    let mut line = |row| file.write_all(&ids.name(row)).and_then(|()| file.write_all(b"\n"));
+    let _ = (0..ids.len()).try_for_each(&mut line);
     Ok(())
 }
 

@@ -33,6 +33,10 @@
 //!
 //! `bsp` is the hard case: all workers always start from the same old factors. The default, 0.1
 //! here, is stable in all of them with `delay`.
+//!
+//! **The last record** is of the saved model under `bsp`. Under `ssp`, `essp` and `async` it tells of
+//! items as each worker read them when the clock ended, which may miss what others did in the last s
+//! clocks; the model is written when everything has arrived.
 
 use std::sync::Arc;
 

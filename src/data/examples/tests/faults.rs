@@ -38,12 +38,12 @@ const TEXT_FAULTS: [(ExamplesFormat, &str, &str); 34] = [
     (
         Libsvm,
         "1 4294967295:1\n",
-        "data:1:3: expected an index from 0 to 4294967294, saw `4294967295`",
+        "data:1:3: expected an index from 0 to 268435456, saw `4294967295`",
     ),
     (
         Libsvm,
         "1 -1:1\n",
-        "data:1:3: expected an index from 0 to 4294967294, saw `-1`",
+        "data:1:3: expected an index from 0 to 268435456, saw `-1`",
     ),
     (
         Libsvm,
@@ -163,13 +163,13 @@ const TEXT_FAULTS: [(ExamplesFormat, &str, &str); 34] = [
     ),
     (
         MatrixMarket,
-        "%%MatrixMarket matrix array real general\n4000000000 4000000000\n1\n",
-        "data:2: expected 16000000000000000000 entries as stated here, saw 1",
+        "%%MatrixMarket matrix array real general\n200000000 200000000\n1\n",
+        "data:2: expected 40000000000000000 entries as stated here, saw 1",
     ),
     (
         MatrixMarket,
-        "%%MatrixMarket matrix coordinate real general\n4000000000 2 1\n1 1 1\n",
-        "data:2: expected entries for most of the 4000000000 rows stated here, saw 1 in all",
+        "%%MatrixMarket matrix coordinate real general\n200000000 2 1\n1 1 1\n",
+        "data:2: expected entries for most of the 200000000 rows stated here, saw 1 in all",
     ),
 ];
 

@@ -223,14 +223,3 @@ fn halves_are_clocks_too_and_a_run_goes_on_between_them() {
         assert_eq!(values(&train(&line, 2, 2, &rest)).last(), halves.last());
     }
 }
-
-#[test]
-fn flags_that_contradict_each_other_are_refused() {
-    for (line, words) in [
-        ("--implicit", "--implicit: needs --method als"),
-        ("--method als --parallel data", "--parallel data: needs --method sgd"),
-    ] {
-        let error = super::super::new(options::<Options>(line)).err().unwrap();
-        assert_eq!((error.status(), error.to_string().as_str()), (2, words));
-    }
-}

@@ -201,6 +201,40 @@ fn the_objective_is_that_of_the_saved_model() {
     }
 }
 
+/// What is made of parts that are at least 0 has no mean under it.
+#[test]
+fn factors_of_at_least_0_without_biases_make_up_the_whole() {
+    let folder = scattered();
+    for flags in ["", "--parallel data", "--method als", "--method ccd"] {
+        let flags = format!("-k 5 --nonnegative --no-bias {flags}");
+        let saved = is_of_the_saved_model(folder.path(), InProcess::Local, (1, 2), &flags);
+        assert_eq!(saved.mean(), 0.0, "{flags}");
+    }
+}
+
+#[test]
+fn a_flag_that_the_method_would_ignore_is_refused() {
+    for (line, said) in [
+        ("--learning-rate 0.1 --method als", "--learning-rate: needs --method sgd; this is --method als"),
+        ("--learning-rate 0.1 --method ccd", "--learning-rate: needs --method sgd; this is --method ccd"),
+        ("--inner-iterations 2", "--inner-iterations: needs --method ccd; this is --method sgd"),
+        ("--step-scaling none", "--step-scaling: needs --parallel data; this is --method sgd"),
+        ("--blocks-per-worker 3 --method als", "--blocks-per-worker: needs --method sgd --parallel model"),
+        ("--blocks-per-worker 3 --parallel data", "--blocks-per-worker: needs --method sgd --parallel model"),
+        ("--parallel data --method ccd", "--parallel data: needs --method sgd; this is --method ccd"),
+        ("--implicit", "--implicit: needs --method als; this is --method sgd"),
+        ("--confidence 3 --method als", "--confidence: needs --implicit"),
+        ("--implicit --method als --no-bias", "--no-bias: --implicit has no biases anyway"),
+    ] {
+        let error = super::new(options(line)).err().unwrap();
+        assert_eq!(error.status(), 2, "{line}");
+        assert!(error.to_string().starts_with(said), "{line}: {error}");
+    }
+    for line in ["", "--method ccd --inner-iterations 2", "--parallel data --step-scaling none"] {
+        assert!(super::new(options::<Options>(line)).is_ok(), "{line}");
+    }
+}
+
 #[test]
 fn equal_seeds_give_equal_bits_however_workers_are_spread() {
     let folder = small();
@@ -280,6 +314,22 @@ fn a_run_goes_on_from_its_checkpoint_bit_for_bit() {
 }
 
 #[test]
+fn what_a_diverged_run_is_told_fits_the_method() {
+    let folder = scattered();
+    let data = folder.path().join("r.tsv");
+    for (flags, remedy) in [
+        ("", "; try a smaller --learning-rate, or more --regularization"),
+        ("--parallel data", "--learning-rate, a smaller --staleness or --consistency bsp"),
+    ] {
+        let options = options::<Options>(&format!("{} --learning-rate 1000 {flags}", data.display()));
+        let make = || Ok(Mf::new(options.clone()));
+        let error = run_in_process(InProcess::Local, 1, 2, &settings(9), make).unwrap_err();
+        assert_eq!(error.status(), 3);
+        assert!(error.to_string().ends_with(remedy), "{error}");
+    }
+}
+
+#[test]
 fn the_test_error_ends_the_run() {
     let folder = small();
     let line = format!("{} -k 8", files(folder.path()));
@@ -338,6 +388,15 @@ fn the_built_in_sample_is_what_generate_writes() {
     assert_eq!(fs::read(made).unwrap(), fs::read(kept).unwrap());
     let records = train("", 1, 2, &settings(15));
     assert!(last_column(&records, 1) < 0.6, "{records:?}");
+}
+
+#[test]
+fn something_is_left_to_train_on_however_much_is_held_out() {
+    for seed in 1..6 {
+        let folder = planted(&format!("--ratings 8 --users 4 --items 9 -k 2 --holdout .99 --seed {seed}"));
+        let [train, test] = ["ratings.p.tsv", "test.p.tsv"].map(|name| triples(&folder.path().join(name)));
+        assert!(!train.is_empty() && train.len() + test.len() == 8, "{seed}: {train:?}");
+    }
 }
 
 #[test]
