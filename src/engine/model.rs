@@ -176,6 +176,7 @@ fn run(workers: &[u32], bound: Bound, limited: bool) {
         limit: limited.then_some(Limit {
             priority: Priority::Magnitude,
             burst: 100,
+            slack: 100,
             seed: 1,
         }),
         ..Traffic::default()

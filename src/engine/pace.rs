@@ -21,6 +21,9 @@ const INTERVAL: Duration = Duration::from_millis(10);
 const BURST_SECONDS: f64 = 0.1;
 /// And at least, in bytes: a row may be long.
 const BURST_BYTES_MIN: f64 = 64.0 * 1024.0;
+/// How long a link may be behind what has to leave, and at least in bytes.
+const SLACK_SECONDS: f64 = 5.0;
+const SLACK_BYTES_MIN: f64 = 4096.0;
 
 /// Bytes a second from one host to one other.
 fn rate(megabits: f64, ranks: u32) -> f64 {
@@ -32,12 +35,19 @@ fn burst(rate: f64) -> u64 {
     (rate * BURST_SECONDS).max(BURST_BYTES_MIN) as u64
 }
 
+/// Bytes beyond what was granted that may have had to leave before somebody is told: a burst is no
+/// shortage, but at a few kbit/s what can be saved up would hide a minute of it.
+fn slack(rate: f64) -> u64 {
+    ((rate * SLACK_SECONDS).max(SLACK_BYTES_MIN) as u64).min(burst(rate))
+}
+
 /// What the parameter server has to know of the limit.
 pub(super) fn limit(settings: &Settings, ranks: u32) -> Option<Limit> {
     let megabits = settings.bandwidth?;
     Some(Limit {
         priority: settings.priority,
         burst: burst(rate(megabits, ranks)),
+        slack: slack(rate(megabits, ranks)),
         seed: settings.seed,
     })
 }
@@ -93,5 +103,9 @@ mod tests {
         assert_eq!(rate(80.0, 5), 2.5e6);
         assert_eq!(burst(1e7), 1_000_000);
         assert_eq!(burst(1.0), 64 << 10);
+        assert_eq!(
+            [1.0, 2e3, 1e6, 1e7].map(slack),
+            [4096, 10_000, 100_000, 1_000_000]
+        );
     }
 }

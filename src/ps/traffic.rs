@@ -49,6 +49,8 @@ pub struct Limit {
     pub priority: Priority,
     /// Most bytes that can be saved up for one other rank.
     pub burst: u64,
+    /// So many more bytes than were granted may have had to leave before the limit counts as too low.
+    pub slack: u64,
     /// Where [`Priority::Random`] comes from.
     pub seed: u64,
 }
@@ -164,7 +166,7 @@ impl Budget {
 
     /// True if the read rule alone has needed more bytes than were ever granted.
     pub(super) fn is_short(&self) -> bool {
-        self.forced > self.granted + self.limit.burst
+        self.forced > self.granted + self.limit.slack
     }
 
     /// Keeps of `candidates` those that leave now, and pays for them: all that are `due`, then as
@@ -254,6 +256,7 @@ mod tests {
         let limit = Limit {
             priority,
             burst: 1000,
+            slack: 1000,
             seed: 1,
         };
         let mut budget = Budget::new(limit, 0);
@@ -283,6 +286,7 @@ mod tests {
         let limit = Limit {
             priority: Priority::Age,
             burst: 200,
+            slack: 200,
             seed: 1,
         };
         let mut budget = Budget::new(limit, 0);
@@ -303,6 +307,7 @@ mod tests {
         let limit = Limit {
             priority: Priority::Age,
             burst: 200,
+            slack: 200,
             seed: 1,
         };
         let mut budget = Budget::new(limit, 0);

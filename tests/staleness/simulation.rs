@@ -461,6 +461,7 @@ fn traffic(dice: &mut Dice) -> Traffic {
         limit: Some(Limit {
             priority,
             burst: [60, 500, 5000][dice.below(3) as usize],
+            slack: 500,
             seed: dice.below(1 << 20),
         }),
         ..Traffic::default()
