@@ -29,6 +29,7 @@
 //! | `problem.rs` | loss, slope and dual |
 //! | `part.rs` | what a worker does with its columns |
 //! | `leader.rs` | what rank 0 decides |
+//! | `choose.rs` | which columns are worked on next |
 //! | `working_set.rs`, `products.rs` | the problem on few columns, and their Gram matrix |
 //! | `direct.rs` | the same without such a matrix |
 //! | `save.rs` | the model |
@@ -39,6 +40,7 @@
 //! | `messages.rs` | what travels between them |
 
 mod checkpoint;
+mod choose;
 mod correlations;
 mod direct;
 pub mod generate;
