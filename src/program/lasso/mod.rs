@@ -13,7 +13,9 @@
 //! & Salmon, ICML 2018). Columns are dealt out to workers; the fit, a number for each sample, is
 //! everywhere. *push*: a worker goes through its columns and tells which ones promise most. *pull*:
 //! rank 0 lets those join its working set, solves for the working set alone, and tells the new fit.
-//! Screening and bounds keep most columns from being looked at (`part.rs`); a Newton method makes
+//! A dense set is worked on in two tiers: of the columns that it looks at, those that matter most, by
+//! schedule and without those that say the same (`choose.rs`, [`crate::scheduler::dependency`]), join
+//! the ones that are solved for, round after round between two pushes. Screening and bounds keep most columns from being looked at (`part.rs`); a Newton method makes
 //! the small problem exact (`math/quadratic.rs`).
 //!
 //! **Columns, not rows, are dealt out**, whatever the shape. With p ≫ n that is plain: what must be
