@@ -18,6 +18,13 @@
 //! the ones that are solved for, round after round between two pushes. Screening and bounds keep most columns from being looked at (`part.rs`); a Newton method makes
 //! the small problem exact (`math/quadratic.rs`).
 //!
+//! **Rank 0 solves alone** what it works on, also with several hosts. Rounds of single coordinates
+//! across hosts ([`crate::scheduler::rounds`]) take 3,822 rounds of 32 to a gap of 1e-3 on a chain of
+//! correlated features (`benches/rounds.rs`, 1,000 × 4,000). A chain of 100,000 features at λ_max / 100
+//! takes five clocks to 1e-4, a message each way in each, with 2 and with 4 local processes as with one
+//! (`petuum lasso x.npy --targets y.npy --hosts FILE --lambda-ratio 0.01 --tolerance 1e-4`): two sent
+//! 134 kB in all.
+//!
 //! **Columns, not rows, are dealt out**, whatever the shape. With p ≫ n that is plain: what must be
 //! told is n fitted values, or the few coefficients that changed, where rows would tell p products
 //! in every round. With n ≫ p the products are few, but a pass over the columns is needed only a
