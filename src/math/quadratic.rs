@@ -7,8 +7,8 @@
 //! Coordinate descent (Friedman, Hastie & Tibshirani, JSS 2010, "covariance updates") finds which
 //! coefficients are not 0; a Newton step on those (their signs fixed, so that what is left is a
 //! system of linear equations) makes them exact, however badly the columns are conditioned. A step
-//! that would turn signs sets those coefficients to 0 if that is an improvement, and else stops
-//! where the first one turns.
+//! that would turn signs sets those coefficients to 0 if that is an improvement, else so does a part of
+//! it, and else it stops where the first one turns.
 
 use super::cholesky::Cholesky;
 use super::dense::Simd;
@@ -133,12 +133,24 @@ const STILL: f64 = 1e-9;
 /// Sweeps over the coefficients that are not 0 after each sweep over all.
 const INNER_SWEEPS: usize = 8;
 
+/// Parts of a Newton step that are tried where it would turn signs.
+const PARTS: [f64; 4] = [1.0, 0.5, 0.25, 0.125];
+
+/// The damping of Newton steps after one that could not be taken whole, as a part of the diagonal,
+/// and how much it changes from step to step.
+const DAMPED: f32 = 1e-2;
+const DAMPED_LEAST: f32 = 1e-5;
+const DAMPED_FACTOR: f32 = 10.0;
+
 /// Memory of the solver, used again and again.
 #[derive(Debug, Default)]
 pub struct Solver {
     simd: Simd,
     cholesky: Cholesky,
     active: Vec<usize>,
+    /// What is added to the diagonal for Newton steps, as a part of it: with about as many
+    /// coefficients as samples a step without would turn many signs.
+    damping: f32,
     /// The rows and columns of the active coefficients.
     part: Vec<f32>,
 }
@@ -148,6 +160,7 @@ impl Solver {
     /// Returns the last gap.
     pub fn solve(&mut self, gram: &Gram, penalty: Penalty, state: &mut State, target: f64) -> f64 {
         let (mut best, mut stuck) = (f64::INFINITY, 0);
+        self.damping = 0.0;
         let mut now = 0.0;
         for _ in 0..SWEEPS_MAX {
             self.sweep_all(gram, penalty, state);
@@ -244,11 +257,11 @@ impl Solver {
             return;
         }
         let active = &self.active;
-        let l2 = penalty.l2 as f32;
+        let (l2, damping) = (penalty.l2 as f32, self.damping);
         self.cholesky.factor(size, self.simd, |i, to| {
             let row = gram.row(active[i]);
             to.iter_mut().zip(active).for_each(|(to, j)| *to = row[*j]);
-            to[i] += l2;
+            to[i] = to[i] * (1.0 + damping) + l2;
         });
         let slope = |at: &usize| {
             let b = state.b[*at];
@@ -259,22 +272,31 @@ impl Solver {
         if !step.iter().all(|x| x.is_finite()) {
             return;
         }
-        let turns = |(at, step): (&usize, &f64)| state.b[*at] * (state.b[*at] + step) < 0.0;
-        if active.iter().zip(&step).any(turns) {
-            let clipped: Vec<f64> = active
-                .iter()
-                .zip(&step)
-                .map(|(at, step)| match turns((at, step)) {
-                    true => -state.b[*at],
-                    false => *step,
-                })
-                .collect();
-            if self.take(gram, penalty, state, &clipped) {
-                return;
+        let until = active_until(&self.active, state, &step);
+        if until.0 < 1.0 {
+            self.damping = (DAMPED_FACTOR * damping).clamp(DAMPED, 1.0);
+            for part in PARTS {
+                let of = |(at, step): (&usize, &f64)| {
+                    let b = state.b[*at];
+                    if b * (b + part * step) < 0.0 {
+                        -b
+                    } else {
+                        part * step
+                    }
+                };
+                let clipped: Vec<f64> = self.active.iter().zip(&step).map(of).collect();
+                if self.take(gram, penalty, state, &clipped) {
+                    if part == 1.0 {
+                        let less = damping / DAMPED_FACTOR;
+                        self.damping = if less < DAMPED_LEAST { 0.0 } else { less };
+                    }
+                    return;
+                }
             }
-            let until = active_until(&self.active, state, &step);
             step.iter_mut().for_each(|step| *step *= until.0);
             step[until.1] = -state.b[self.active[until.1]];
+        } else {
+            self.damping = 0.0;
         }
         self.take(gram, penalty, state, &step);
     }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::snapshot::{Tensor, take};
 
 /// What of the leader is a whole number, in order.
-const COUNTS: usize = 7;
+const COUNTS: usize = 8;
 /// What is real.
 const REALS: usize = 4;
 
@@ -19,8 +19,9 @@ impl Leader {
             self.at as u64,
             self.problems,
             u64::from(self.stuck),
-            u64::from(self.next_column),
-            self.rounds,
+            u64::from(self.chooser.next_column),
+            self.chooser.rounds,
+            self.set.front as u64,
             u64::from(self.done),
         ];
         tensors.push(Tensor::new("leader_counts", &[COUNTS], &counts));
@@ -58,7 +59,7 @@ impl Leader {
         tensors.push(Tensor::new("leader_path_columns", &[columns.len()], &columns));
         let slots: Vec<u32> = self.set.slots.iter().map(|slot| slot.column).collect();
         tensors.push(Tensor::new("leader_slots", &[slots.len()], &slots));
-        let refused: Vec<u32> = self.filter.refused().collect();
+        let refused: Vec<u32> = self.chooser.filter.refused().collect();
         tensors.push(Tensor::new("leader_refused", &[refused.len()], &refused));
         tensors
     }
@@ -71,9 +72,10 @@ impl Leader {
         let reals = take(tensors, "leader_reals")?.values::<f64>()?;
         let reals: [f64; REALS] = reals.try_into().map_err(|_| other())?;
         let [dual, least_gap, intercept, tolerance] = reals;
-        let [fold, at, problems, stuck, next_column, rounds, done] = counts;
+        let [fold, at, problems, stuck, next_column, rounds, front, done] = counts;
         (self.fold, self.at, self.problems) = (fold as u32, at as usize, problems);
-        (self.stuck, self.next_column, self.rounds) = (stuck as u32, next_column as u32, rounds);
+        self.stuck = stuck as u32;
+        (self.chooser.next_column, self.chooser.rounds) = (next_column as u32, rounds);
         (self.done, self.dual, self.least_gap) = (done != 0, dual, least_gap);
         let mut real = |name: &str| take(tensors, name)?.values::<f64>();
         self.grid = real("leader_grid")?;
@@ -83,12 +85,14 @@ impl Leader {
         let starts = take(tensors, "leader_path_starts")?.values::<u64>()?;
         let columns = take(tensors, "leader_path_columns")?.values::<u32>()?;
         let slots = take(tensors, "leader_slots")?.values::<u32>()?;
-        self.filter.refuse(take(tensors, "leader_refused")?.values::<u32>()?);
+        self.chooser.filter.refuse(take(tensors, "leader_refused")?.values::<u32>()?);
         let fits = starts.len() * 5 == path.len() + 5
             && columns.len() == values.len()
             && starts.is_sorted()
             && starts.last() == Some(&(columns.len() as u64))
             && slots.len() == b.len()
+            && front <= slots.len() as u64
+            && b.get(front as usize..).is_some_and(|rest| rest.iter().all(|b| *b == 0.0))
             && slots.iter().chain(&columns).all(|c| (*c as usize) < self.data.design.len())
             && fitted.len() == self.data.problems[0].samples();
         if !fits || self.fold as usize >= self.data.problems.len() {
@@ -115,6 +119,7 @@ impl Leader {
         let fit = problem.fit(fitted);
         self.set =
             WorkingSet::restored(&slots, b, fit, intercept, &self.data, problem, self.threads);
+        self.set.front = front as usize;
         self.take_up(tolerance);
         Ok(())
     }

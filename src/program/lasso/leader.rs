@@ -9,20 +9,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::messages::{Candidate, Change, Found, Plan};
-use super::correlations::Correlations;
+use super::choose::Chooser;
 use super::options::{Loss, Options, Schedule};
 use super::part::Data;
 use super::problem::Problem;
-use super::working_set::{Bounds, WorkingSet};
+use super::working_set::{Bounds, Task, WorkingSet};
 use crate::engine::Objective;
 use crate::math::quadratic::Penalty;
-use crate::math::rng::Rng;
-use crate::scheduler::dependency::Dependency;
 
 /// Candidates that every worker tells in the first clock, and columns of the first working set.
 pub(super) const FIRST: u32 = 256;
 /// The gap to which a working set is solved, as a part of the gap of the whole problem.
 const ROUGH: f64 = 0.1;
+/// No step goes further down than to this part of the largest |product|.
+const ON_THE_WAY: f64 = 0.2;
 /// Least number of columns that join a working set.
 const JOIN_MIN: usize = 64;
 /// Without `--tolerance`, and where rounding allows no more, a gap is closed at this part of the
@@ -34,17 +34,6 @@ const STUCK: u32 = 4;
 const GIVEN_UP: u32 = 200;
 /// A null objective below this part of the squared targets is rounding.
 const TRIVIAL: f64 = 1e-24;
-
-/// If more columns may join at a time, their correlations would take longer than they save.
-const FILTERED_MAX: usize = 1024;
-/// So many columns join in a round, if so many promise something, whatever the filter says: as the
-/// working set is solved as a whole, the filter saves work and is not needed to be right, and a
-/// threshold that refuses nearly everything would take a round for every column.
-const JOIN_LEAST: usize = 32;
-/// Candidates for each column that may join.
-const CANDIDATES: usize = 2;
-/// Stream of [`Rng`].
-const OF_SCHEDULE: u64 = 2;
 
 /// The solution for one λ.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,13 +79,9 @@ pub(super) struct Leader {
     pub(super) candidates: Vec<Candidate>,
     pub(super) least_gap: f64,
     pub(super) stuck: u32,
-    /// Keeps columns that say the same from joining together.
-    pub(super) filter: Dependency,
-    /// Where the cyclic schedule goes on.
-    pub(super) next_column: u32,
-    pub(super) seed: u64,
-    /// Working sets so far.
-    pub(super) rounds: u64,
+    /// The largest |product| of all columns at the fit at hand.
+    largest: f64,
+    pub(super) chooser: Chooser,
     /// Solutions of the whole data, by λ.
     pub(super) path: Vec<Solution>,
     /// Mean deviance of the samples left out: by fold, then λ.
@@ -134,10 +119,8 @@ impl Leader {
             candidates: Vec::new(),
             least_gap: f64::INFINITY,
             stuck: 0,
-            filter: Dependency::new(options.threshold(problem.samples())),
-            next_column: 0,
-            seed,
-            rounds: 0,
+            largest: 0.0,
+            chooser: Chooser::new(options.schedule, options.threshold(problem.samples()), seed),
             path: Vec::new(),
             left_out: Vec::new(),
             done: false,
@@ -160,6 +143,15 @@ impl Leader {
             l1: lambda * self.options.l1_ratio,
             l2: lambda * (1.0 - self.options.l1_ratio),
         }
+    }
+
+    /// The penalty to solve for next: far above λ₁ the solution for a larger λ is a better place to
+    /// look for columns from than one for few columns that fit too much.
+    fn penalty_on_the_way(&self) -> Penalty {
+        let penalty = self.penalty();
+        let is_tiered = WorkingSet::is_tiered(&self.data, self.problem());
+        let l1 = if is_tiered { penalty.l1.max(ON_THE_WAY * self.largest) } else { penalty.l1 };
+        Penalty { l1, ..penalty }
     }
 
     /// True once everything that was asked for is solved.
@@ -218,6 +210,7 @@ impl Leader {
             let (samples, features) = (self.problem().samples(), self.data.design.len());
             self.grid = self.options.grid(lambda_max, samples, features);
         }
+        self.largest = largest;
         let bounds = self.set.bounds(self.problem(), self.penalty(), largest);
         self.candidates = found.iter().flat_map(|found| found.candidates.iter().copied()).collect();
         self.candidates.sort_unstable_by(|a, b| {
@@ -275,8 +268,14 @@ impl Leader {
                 false => (ROUGH * known.gap).max(0.3 * self.target()),
             };
             let problem = &self.data.problems[self.fold as usize];
-            let penalty = self.penalty();
-            self.set.solve(&self.data, problem, penalty, target, self.threads);
+            let penalty = self.penalty_on_the_way();
+            let task = Task {
+                data: &self.data,
+                problem,
+                penalty,
+                threads: self.threads,
+            };
+            self.set.solve(&task, target, &mut self.chooser);
         }
         Some(self.plan(known, solved))
     }
@@ -405,55 +404,20 @@ impl Leader {
         let least = match is_new {
             // The sequential strong rule: products change no faster than λ.
             true => 2.0 * l1 - self.path_l1_before(),
-            false => l1 * (1.0 - 0.25 * (known.gap / self.null).min(1.0)),
+            false => self.penalty_on_the_way().l1 * (1.0 - 0.25 * (known.gap / self.null).min(1.0)),
         };
         let here: BTreeSet<u32> = self.set.slots.iter().map(|slot| slot.column).collect();
         let promising = self.candidates.iter().filter(|candidate| {
             f64::from(candidate.product) >= least && !here.contains(&candidate.column)
         });
-        let promising: Vec<u32> = promising.map(|candidate| candidate.column).collect();
-        let joining = self.choose(promising, most);
+        let mut joining: Vec<u32> = promising.map(|candidate| candidate.column).collect();
         let problem = &self.data.problems[self.fold as usize];
+        // What a set in two tiers works on it chooses itself.
+        if !WorkingSet::is_tiered(&self.data, problem) {
+            let chooser = &mut self.chooser;
+            joining = chooser.choose(joining, most, &self.data, problem, self.threads);
+        }
         self.set.add(&joining, &self.data, problem, self.threads);
-    }
-
-    /// Up to `most` of the columns that promise something, in the order of the schedule.
-    fn choose(&mut self, mut promising: Vec<u32>, most: usize) -> Vec<u32> {
-        self.rounds += 1;
-        match self.options.schedule {
-            Schedule::Priority => {}
-            Schedule::Cyclic => {
-                promising.sort_unstable();
-                let next = promising.partition_point(|column| *column < self.next_column);
-                promising.rotate_left(next);
-            }
-            Schedule::Random => {
-                let mut rng = Rng::stream(self.seed, OF_SCHEDULE, self.rounds, 0);
-                for last in (1..promising.len()).rev() {
-                    promising.swap(last, rng.below(last as u64 + 1) as usize);
-                }
-            }
-        }
-        if most > FILTERED_MAX {
-            promising.truncate(most);
-            self.next_column = promising.iter().max().map_or(0, |last| last + 1);
-            return promising;
-        }
-        let again = self.filter.take_refused();
-        let still: BTreeSet<u32> = promising.iter().copied().collect();
-        let mut candidates: Vec<u32> = again.into_iter().filter(|c| still.contains(c)).collect();
-        let first: BTreeSet<u32> = candidates.iter().copied().collect();
-        candidates.extend(promising.iter().filter(|column| !first.contains(column)));
-        candidates.truncate(CANDIDATES * most);
-        let problem = &self.data.problems[self.fold as usize];
-        let correlations = Correlations::new(&self.data, problem, &candidates, self.threads);
-        let mut correlation = |a, b| correlations.of(a, b);
-        let mut chosen = self.filter.choose(&candidates, &[], most, &mut correlation);
-        let missing = JOIN_LEAST.saturating_sub(chosen.len());
-        let there: BTreeSet<u32> = chosen.iter().copied().collect();
-        chosen.extend(candidates.iter().filter(|column| !there.contains(column)).take(missing));
-        self.next_column = chosen.iter().max().map_or(0, |last| last + 1);
-        chosen
     }
 
     /// λ₁ of the λ before this one.
@@ -486,7 +450,7 @@ impl Leader {
             // The gap is that of the λ before.
             radius: if is_new { f64::INFINITY } else { self.radius(known.bounds.gap(), penalty) },
             wanted: match self.options.schedule {
-                Schedule::Priority => (2 * self.set.nonzeros() as u32).max(FIRST),
+                Schedule::Priority => (2 * self.set.nonzeros() as u32).max(2 * FIRST),
                 _ => u32::MAX,
             },
             change,

@@ -13,8 +13,17 @@
 //! & Salmon, ICML 2018). Columns are dealt out to workers; the fit, a number for each sample, is
 //! everywhere. *push*: a worker goes through its columns and tells which ones promise most. *pull*:
 //! rank 0 lets those join its working set, solves for the working set alone, and tells the new fit.
-//! Screening and bounds keep most columns from being looked at (`part.rs`); a Newton method makes
+//! A dense set is worked on in two tiers: of the columns that it looks at, those that matter most, by
+//! schedule and without those that say the same (`choose.rs`, [`crate::scheduler::dependency`]), join
+//! the ones that are solved for, round after round between two pushes. Screening and bounds keep most columns from being looked at (`part.rs`); a Newton method makes
 //! the small problem exact (`math/quadratic.rs`).
+//!
+//! **Rank 0 solves alone** what it works on, also with several hosts. Rounds of single coordinates
+//! across hosts ([`crate::scheduler::rounds`]) take 3,822 rounds of 32 to a gap of 1e-3 on a chain of
+//! correlated features (`benches/rounds.rs`, 1,000 × 4,000). A chain of 100,000 features at λ_max / 100
+//! takes five clocks to 1e-4, a message each way in each, with 2 and with 4 local processes as with one
+//! (`petuum lasso x.npy --targets y.npy --hosts FILE --lambda-ratio 0.01 --tolerance 1e-4`): two sent
+//! 134 kB in all.
 //!
 //! **Columns, not rows, are dealt out**, whatever the shape. With p ≫ n that is plain: what must be
 //! told is n fitted values, or the few coefficients that changed, where rows would tell p products
@@ -29,6 +38,7 @@
 //! | `problem.rs` | loss, slope and dual |
 //! | `part.rs` | what a worker does with its columns |
 //! | `leader.rs` | what rank 0 decides |
+//! | `choose.rs` | which columns are worked on next |
 //! | `working_set.rs`, `products.rs` | the problem on few columns, and their Gram matrix |
 //! | `direct.rs` | the same without such a matrix |
 //! | `save.rs` | the model |
@@ -39,6 +49,7 @@
 //! | `messages.rs` | what travels between them |
 
 mod checkpoint;
+mod choose;
 mod correlations;
 mod direct;
 pub mod generate;

@@ -9,15 +9,25 @@
 //! The logistic loss is solved by proximal Newton steps: the same problem with other weights, again
 //! and again, and a line search.
 
+use std::collections::BTreeSet;
+
+use super::choose::Chooser;
 use super::part::{Data, Shape};
 use super::problem::{Fit, Problem};
 use super::products::{self, Slot};
 use super::direct::{Direct, Place};
 use super::options::Loss;
 use crate::engine::spread;
+use crate::math::columns::Column;
 use crate::math::dense::Simd;
 use crate::math::quadratic::{Gram, Penalty, Solver, State};
 
+/// Rounds of columns that join those that are worked on, and how many join at a time.
+const ROUNDS_MAX: usize = 200;
+const JOIN_MIN: usize = 64;
+const JOIN_MAX: usize = 256;
+/// The gap to which those are solved before others join, as a part of the gap of the set.
+const ROUGH: f64 = 0.1;
 /// Improvements of one solution before it is good enough or cannot be better.
 const IMPROVEMENTS_MAX: usize = 8;
 /// Proximal Newton steps for one solution.
@@ -43,12 +53,24 @@ pub(super) struct WorkingSet {
     pub(super) products: Vec<f64>,
     pub(super) fit: Fit,
     pub(super) intercept: f64,
+    /// The first so many slots are worked on, and are what the Gram matrix is of; the coefficients
+    /// of the others are 0.
+    pub(super) front: usize,
     gram: Gram,
     solver: Solver,
     /// Steps of the coefficients of features as they are, and of the intercept, since they were
     /// last asked for.
     steps: std::collections::BTreeMap<u32, f64>,
     shift: f64,
+}
+
+/// What a working set is solved for.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) data: &'a Data,
+    pub(super) problem: &'a Problem,
+    pub(super) penalty: Penalty,
+    pub(super) threads: usize,
 }
 
 /// Primal value, dual value, and the largest |product| of a set of columns.
@@ -150,11 +172,9 @@ impl WorkingSet {
     pub(super) fn shrink(&mut self, least: f64) {
         let stays = |at: &usize| self.b[*at] != 0.0 || self.products[*at].abs() >= least;
         let kept: Vec<usize> = (0..self.slots.len()).filter(stays).collect();
-        if self.gram.len() == self.slots.len() {
-            self.gram.keep(&kept);
-        } else {
-            self.gram = Gram::default();
-        }
+        let in_matrix = kept.partition_point(|at| *at < self.gram.len());
+        self.gram.keep(&kept[..in_matrix]);
+        self.front = kept.partition_point(|at| *at < self.front);
         self.slots = kept.iter().map(|at| self.slots[*at]).collect();
         self.b = kept.iter().map(|at| self.b[*at]).collect();
         self.products = kept.iter().map(|at| self.products[*at]).collect();
@@ -177,40 +197,74 @@ impl WorkingSet {
         }
     }
 
+    /// True if some of the columns are only looked at while the others are solved for.
+    pub(super) fn is_tiered(data: &Data, problem: &Problem) -> bool {
+        let is_dense = || matches!(data.design.column(0), Column::Dense(_));
+        problem.loss == Loss::Squared && !data.design.is_empty() && is_dense()
+    }
+
     /// Solves for the working set's coefficients to a duality gap of `target`, or as well as can be.
-    pub(super) fn solve(
-        &mut self,
-        data: &Data,
-        problem: &Problem,
-        penalty: Penalty,
-        target: f64,
-        threads: usize,
-    ) {
+    pub(super) fn solve(&mut self, task: &Task, target: f64, chooser: &mut Chooser) {
+        let Task { data, problem, penalty, threads } = *task;
         match problem.loss {
-            Loss::Squared => self.solve_squared(data, problem, penalty, target, threads),
-            Loss::Logistic => self.solve_logistic(data, problem, penalty, target, threads),
+            Loss::Squared => self.solve_squared(task, target, chooser),
+            Loss::Logistic => {
+                self.front = self.slots.len();
+                self.solve_logistic(data, problem, penalty, target, threads);
+            }
         }
     }
 
-    fn solve_squared(
-        &mut self,
-        data: &Data,
-        problem: &Problem,
-        penalty: Penalty,
-        target: f64,
-        threads: usize,
-    ) {
-        let centers: Vec<f64> = self.slots.iter().map(|slot| slot.shape.mean).collect();
-        let mut before = f64::INFINITY;
-        for _ in 0..IMPROVEMENTS_MAX {
-            let b = self.improve(data, &problem.weights, &centers, penalty, 0.5 * target, threads);
+    fn solve_squared(&mut self, task: &Task, target: f64, chooser: &mut Chooser) {
+        let Task { data, problem, penalty, threads } = *task;
+        let (mut before, mut improvements) = (f64::INFINITY, 0);
+        let mut gap = self.bounds(problem, penalty, 0.0).gap();
+        for _ in 0..ROUNDS_MAX {
+            let joined = self.promote(task, chooser);
+            let centers: Vec<f64> = self.slots.iter().map(|slot| slot.shape.mean).collect();
+            let rough = if joined && self.front < self.slots.len() { ROUGH * gap } else { 0.0 };
+            let goal = rough.max(0.5 * target);
+            let b = self.improve(data, &problem.weights, &centers, penalty, goal, threads);
             self.move_to(&b, 1.0, data, problem, threads);
-            let gap = self.bounds(problem, penalty, 0.0).gap();
-            if gap <= target || gap > 0.5 * before {
+            gap = self.bounds(problem, penalty, 0.0).gap();
+            if joined && gap > target {
+                continue;
+            }
+            improvements += 1;
+            if gap <= target || gap > 0.5 * before || improvements == IMPROVEMENTS_MAX {
                 break;
             }
             before = gap;
         }
+    }
+
+    /// Lets columns whose products say that they matter be worked on; false if there are none.
+    fn promote(&mut self, task: &Task, chooser: &mut Chooser) -> bool {
+        let (front, size) = (self.front, self.slots.len());
+        if size - front <= JOIN_MIN || !WorkingSet::is_tiered(task.data, task.problem) {
+            self.front = size;
+            return front < size;
+        }
+        let beyond = |at: usize| (self.products[at].abs() - task.penalty.l1) / self.slots[at].shape.norm;
+        let mut matter: Vec<(f64, u32)> = (front..size)
+            .map(|at| (beyond(at), self.slots[at].column))
+            .filter(|(beyond, _)| *beyond > 0.0)
+            .collect();
+        matter.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let most = (self.nonzeros() / 3).clamp(JOIN_MIN, JOIN_MAX);
+        let promising = matter.into_iter().map(|(_, column)| column).collect();
+        let Task { data, problem, threads, .. } = *task;
+        let chosen = chooser.choose(promising, most, data, problem, threads);
+        let chosen: BTreeSet<u32> = chosen.into_iter().collect();
+        for at in front..size {
+            if chosen.contains(&self.slots[at].column) {
+                self.slots.swap(at, self.front);
+                self.b.swap(at, self.front);
+                self.products.swap(at, self.front);
+                self.front += 1;
+            }
+        }
+        self.front > front
     }
 
     /// Coefficients that are better for the quadratic that has these weights.
@@ -228,21 +282,22 @@ impl WorkingSet {
             self.gram = Gram::default();
             let direct = Direct {
                 design,
-                slots: &self.slots,
+                slots: &self.slots[..self.front],
                 centers,
                 weights,
                 penalty,
                 threads,
             };
-            let mut place = Place::new(self.b.clone(), self.fit.pull.clone());
+            let mut place = Place::new(self.b[..self.front].to_vec(), self.fit.pull.clone());
             direct.solve(&mut place, target);
             return place.b;
         }
-        products::extend(&mut self.gram, design, &self.slots, centers, weights, threads);
+        let (front, slots) = (self.front, &self.slots[..self.front]);
+        products::extend(&mut self.gram, design, slots, &centers[..front], weights, threads);
         let counted = self.fit.pull.iter().zip(weights).filter(|(_, weight)| **weight > 0.0);
         let mut state = State {
-            b: self.b.clone(),
-            gradient: self.products.clone(),
+            b: self.b[..front].to_vec(),
+            gradient: self.products[..front].to_vec(),
             squares: counted.map(|(pull, weight)| pull * pull / weight).sum(),
         };
         self.solver.solve(&self.gram, penalty, &mut state, target);
@@ -251,12 +306,12 @@ impl WorkingSet {
 
     /// True if the columns themselves are less work than their Gram matrix.
     fn is_direct(&self, data: &Data) -> bool {
-        let size = self.slots.len();
+        let size = self.front;
         if size <= GRAM_SMALL {
             return false;
         }
         let of_column = |slot: &Slot| data.design.column(slot.column as usize).len();
-        let stored: usize = self.slots.iter().map(of_column).sum();
+        let stored: usize = self.slots[..size].iter().map(of_column).sum();
         size > GRAM_MAX || stored * STORED_COST < size * size
     }
 
