@@ -58,7 +58,7 @@ pub struct Options {
 
     /// Operands of products: bf16 takes half the time where the processor has instructions for it
     ///
-    /// Sums, L and steps are 32-bit floats in any case.
+    /// Sums, L and steps are 32-bit floats in any case, as are products of sparse examples.
     #[arg(long, value_enum, default_value_t = Operands::F32)]
     pub precision: Operands,
 
@@ -68,9 +68,9 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Exchange::Auto)]
     pub exchange: Exchange,
 
-    /// What L begins with
-    #[arg(long, value_enum, default_value_t = Initial::Pca)]
-    pub initial: Initial,
+    /// What L begins with [default: pca; random for sparse examples, of many features and few values]
+    #[arg(long, value_enum)]
+    pub initial: Option<Initial>,
 
     /// Similar pairs instead of labels: two examples a line, numbered from 0
     #[arg(long, value_name = "FILE", requires = "dissimilar")]

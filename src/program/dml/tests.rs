@@ -4,9 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use super::linear::Linear;
+use super::mapper::Mapper;
 use super::part::{Lesson, measure};
+use super::sparse::transposed;
 use super::{Dml, Options};
+use crate::data::{ExamplesOptions, Features, load_examples};
 use crate::engine::{InProcess, Settings, run_in_process};
+use crate::math::gemm::Kernel;
 use crate::program::trial::{self, options, values};
 use crate::ps::Consistency;
 use crate::report::{Notes, Record};
@@ -249,4 +253,115 @@ fn the_generator_repeats_itself() {
     let one = text("a");
     assert_eq!(one, text("b"));
     assert_eq!(one.lines().count(), 20);
+}
+
+/// Points of four classes with 4 values among 150 features, as libsvm and as csv.
+fn sparse_and_dense(folder: &Path) -> [String; 2] {
+    let (mut sparse, mut dense) = (String::new(), String::new());
+    for n in 0..120usize {
+        let class = n % 4;
+        let mut values = std::collections::BTreeMap::new();
+        values.insert(class * 3 + n / 4 % 3, 1.0 + (n % 7) as f64 / 4.0);
+        for k in 0..3usize {
+            values.insert(12 + (n * 31 + k * 47 + n * n * k) % 138, 0.5 + (n % 5) as f64 / 4.0);
+        }
+        let pairs = values.iter().map(|(column, value)| format!(" {}:{value}", column + 1));
+        sparse += &format!("{class}{}\n", pairs.collect::<String>());
+        let all = (0..150).map(|column| format!(",{}", values.get(&column).unwrap_or(&0.0)));
+        dense += &format!("{class}{}\n", all.collect::<String>());
+    }
+    sparse += "0 150:1\n";
+    dense += &format!("0{},1\n", ",0".repeat(149));
+    [("x.svm", sparse), ("x.csv", dense)].map(|(name, text)| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    })
+}
+
+fn close(one: &[Record], other: &[Record]) {
+    for (one, other) in one.iter().zip(other) {
+        let apart = (one.objective / other.objective - 1.0).abs();
+        assert!(apart < 1e-5, "{} {}", one.objective, other.objective);
+        assert_eq!(one.columns[0], other.columns[0]);
+    }
+    assert_eq!(one.len(), other.len());
+}
+
+#[test]
+fn sparse_examples_give_what_they_give_written_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let [sparse, dense] = sparse_and_dense(folder.path());
+    for (flags, ranks, workers, consistency) in [
+        ("-k 20 --initial random --batch 20", 1, 1, Consistency::Bsp),
+        ("-k 20 --initial random --batch 30 --weight 5", 1, 1, Consistency::Ssp),
+        ("-k 17 --initial pca --batch 20", 2, 2, Consistency::Bsp),
+        ("-k 12 --initial random --batch 20 --exchange indices", 3, 1, Consistency::Bsp),
+    ] {
+        let of = |path: &str, name: &str| {
+            let settings = Settings {
+                consistency,
+                clocks_per_pass: 2,
+                output: Some(folder.path().join(format!("{name}-{flags}"))),
+                ..settings(8)
+            };
+            let line = format!("{path} {flags} --holdout 0.2");
+            train(&line, ranks, workers, &settings)
+        };
+        close(&of(&sparse, "sparse"), &of(&dense, "dense"));
+        let matrix = |name: &str| -> Vec<f32> {
+            let file = folder.path().join(format!("{name}-{flags}/model.safetensors"));
+            let mut tensors = read_tensors(&file).unwrap();
+            take(&mut tensors, "L").unwrap().values().unwrap()
+        };
+        let (one, other) = (matrix("sparse"), matrix("dense"));
+        assert_eq!(one.len(), other.len());
+        let apart = one.iter().zip(&other).map(|(x, y)| (x - y).abs() / (1e-1 + y.abs()));
+        assert!(apart.fold(0.0, f32::max) < 1e-4);
+    }
+}
+
+#[test]
+fn a_resumed_run_on_sparse_examples_is_the_same_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let [sparse, _] = sparse_and_dense(folder.path());
+    let line = format!("{sparse} -k 6 --batch 20");
+    let with = |clocks, resume| Settings {
+        checkpoint: Some(folder.path().join("checkpoints")),
+        checkpoint_every: 3,
+        resume,
+        force: true,
+        ..settings(clocks)
+    };
+    let whole = train(&line, 2, 1, &with(8, false));
+    train(&line, 2, 1, &with(6, false));
+    assert_eq!(values(&whole), values(&train(&line, 2, 1, &with(8, true))));
+}
+
+#[test]
+fn sums_of_rows_are_products_of_the_whole_matrix() {
+    let folder = tempfile::tempdir().unwrap();
+    let [sparse, dense] = sparse_and_dense(folder.path());
+    let read = |path: String| {
+        let how = ExamplesOptions::default();
+        load_examples(&[path.into()], &how).unwrap().features
+    };
+    let (sparse, dense) = (read(sparse), read(dense));
+    let (width, rank) = (150, 33);
+    let matrix: Vec<f32> = (0..rank * width).map(|at| (at as f32 * 0.37).sin()).collect();
+    let by_feature = transposed(&matrix, width);
+    assert_eq!(transposed(&by_feature, rank), matrix);
+    let pairs: Vec<[u32; 2]> = (0..50).map(|n| [n, n * 7 % 121]).collect();
+    let images = |features: &Features, matrix: &[f32]| {
+        let mut found = Vec::new();
+        let mut mapper = Mapper::new(features, Kernel::new(), rank, 64);
+        mapper.map(matrix, features, &[3, 120, 0], |_, image| found.extend_from_slice(image));
+        mapper.map_pairs(matrix, features, &pairs, |_, image| found.extend_from_slice(image));
+        found
+    };
+    let (one, other) = (images(&sparse, &by_feature), images(&dense, &matrix));
+    assert_eq!(one.len(), 53 * rank);
+    for (one, other) in one.iter().zip(&other) {
+        assert!((one - other).abs() < 1e-5, "{one} {other}");
+    }
 }
