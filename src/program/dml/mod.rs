@@ -27,7 +27,8 @@
 //! data-parallel**: L is a table, a row for each of its rows
 //! (or features); a worker steps on mini-batches of its own
 //! pairs and exchanges the sum of its steps with the table every few of them. Under `bsp` the changes of
-//! W workers are averaged, otherwise they count 1/√W each. What travels may be the pairs of a mini-batch
+//! W workers are averaged, otherwise they count less by the rule of `--step-scaling`
+//! (`program/staleness.rs`). What travels may be the pairs of a mini-batch
 //! and what L makes of them in the place of changes of L (`--exchange`; `program/factors.rs`).
 //!
 //! | file | what |
@@ -62,6 +63,7 @@ use std::sync::Arc;
 
 use super::About;
 use super::factors::{self, Counts, Form, Replica};
+use super::staleness::{Lateness, Progress, Scaling};
 use crate::engine::{Defaults, Host, Objective, Program, Worker};
 use crate::error::{Error, Result};
 use crate::ps::{Bound, Consistency, ElementType, TableKind, TableSpec, World};
@@ -69,7 +71,7 @@ use crate::snapshot::{Model, Tensor, take};
 use crate::wire::message::{Clock, Elements, TableId, WorkerId};
 use linear::Linear;
 pub use options::{Initial, Options};
-use part::{Batches, Lesson, MATRIX, Part};
+use part::{Batches, Lesson, MATRIX, PROGRESS, Part};
 use samples::Data;
 use sparse::{Sparse, Touched, transposed};
 use sums::Sums;
@@ -99,6 +101,7 @@ pub fn new(options: Options) -> Result<impl Program> {
 /// Distance metrics.
 struct Dml {
     options: Options,
+    scaling: Scaling,
     setup: Setup,
 }
 
@@ -139,10 +142,11 @@ impl Program for Dml {
     fn tables(&self, world: &World) -> Vec<TableSpec> {
         if self.setup.form != Form::Full {
             let words = self.counts().words(self.setup.form);
-            return vec![factors::table(words, self.setup.bound, world)];
+            let factors = factors::table(words, self.setup.bound, world);
+            return vec![factors, Scaling::table(world)];
         }
         let (rows, width) = self.setup.shape();
-        vec![TableSpec {
+        let matrix = TableSpec {
             name: "matrix",
             kind: TableKind::Shared {
                 rows: rows as u64,
@@ -150,11 +154,13 @@ impl Program for Dml {
                 element: ElementType::F32,
                 sparse: false,
             },
-        }]
+        };
+        vec![matrix, Scaling::table(world)]
     }
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
         self.options.precision.explain(host);
+        self.scaling = Scaling::new(self.options.step_scaling, host.bound())?;
         let data = Arc::new(Data::read(&self.options, host)?);
         let rank = match self.options.dimensions {
             None => RANK.min(data.width),
@@ -224,7 +230,8 @@ impl Program for Dml {
         let batches = self.setup.pairs.div_ceil(batch);
         let at = |part: u64| batches * part / clocks;
         let lesson = Lesson {
-            scale: if worker.in_lockstep() { 1.0 / workers } else { 1.0 / workers.sqrt() },
+            scale: 1.0 / workers,
+            scaling: (!worker.in_lockstep()).then_some(self.scaling),
             // A pass may have more clocks than mini-batches; each of them learns something.
             batches: (at(clock % clocks + 1) - at(clock % clocks)).max(1),
             exchange_every: (!alone).then_some(u64::from(self.options.exchange_every)),
@@ -341,7 +348,8 @@ impl Dml {
             form: Form::Full,
             sparse: false,
         };
-        Dml { options, setup }
+        let scaling = Scaling::default();
+        Dml { options, scaling, setup }
     }
 
     /// What L begins with.
@@ -376,6 +384,7 @@ impl Dml {
             batches: 1,
             exchange_every: None,
             scale: 1.0,
+            scaling: None,
         }
     }
 
@@ -391,6 +400,8 @@ impl Dml {
         Part {
             worker,
             batches,
+            progress: Progress::new(PROGRESS),
+            late: Lateness::default(),
             matrix: vec![0.0; width * rank],
             start: None,
             replica: None,

@@ -8,6 +8,7 @@ use crate::program::examples::ExamplesFlags;
 use crate::program::operands::Operands;
 use crate::program::factors::Exchange;
 use crate::program::flag::{above, real, whole};
+use crate::program::staleness::StepScaling;
 
 /// Most rows of L.
 const DIMENSIONS_MAX: u32 = 65_536;
@@ -56,6 +57,10 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole(1..=1_000_000u32))]
     pub exchange_every: u32,
 
+    /// How changes count less where several workers make them at once; under bsp they are averaged
+    #[arg(long, value_enum, default_value_t = StepScaling::Delay)]
+    pub step_scaling: StepScaling,
+
     /// Operands of products: bf16 takes half the time where the processor has instructions for it
     ///
     /// Sums, L and steps are 32-bit floats in any case, as are products of sparse examples.
@@ -64,7 +69,8 @@ pub struct Options {
 
     /// What hosts send each other
     ///
-    /// Where it is not full, changes are exchanged at clocks alone.
+    /// Where it is not full, changes are exchanged at clocks alone. Sparse examples are always full: of
+    /// the changes, only those of the features that there are travel.
     #[arg(long, value_enum, default_value_t = Exchange::Auto)]
     pub exchange: Exchange,
 

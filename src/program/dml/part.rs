@@ -13,10 +13,13 @@ use crate::error::{Error, Result};
 use crate::math::gemm::{BySample, Kernel, PANEL, Processor};
 use crate::math::rng::Rng;
 use crate::program::factors::{self, Copies, Replica};
+use crate::program::staleness::{Lateness, Progress, Scaling};
 use crate::wire::message::{TableId, WorkerId};
 
 /// The table of L, a row for each of its rows; for sparse examples for each of its columns.
 pub(super) const MATRIX: TableId = 0;
+/// The table of [`Scaling`].
+pub(super) const PROGRESS: TableId = 1;
 /// Streams of [`Rng`].
 const OF_PAIRS: u64 = 21;
 const OF_TEST: u64 = 22;
@@ -31,6 +34,9 @@ pub(super) struct Part {
     pub(super) matrix: Vec<f32>,
     /// L at the last exchange, if others change the table meanwhile.
     pub(super) start: Option<Vec<f32>>,
+    pub(super) progress: Progress,
+    /// Of reads since the last clock began.
+    pub(super) late: Lateness,
     /// Its exchange by factors.
     pub(super) replica: Option<Replica>,
     /// The pairs of the mini-batch.
@@ -62,8 +68,9 @@ pub(super) struct Lesson {
     pub(super) batches: u64,
     /// Mini-batches between exchanges; `None`: at the end alone.
     pub(super) exchange_every: Option<u64>,
-    /// Part of a worker's change that counts.
+    /// Part of a worker's change that counts, unless there is a rule.
     pub(super) scale: f32,
+    pub(super) scaling: Option<Scaling>,
 }
 
 impl Part {
@@ -73,6 +80,7 @@ impl Part {
             replica.scale = lesson.scale;
         }
         self.refresh(worker)?;
+        let scale = self.scale(lesson, worker)?;
         for number in 1..=lesson.batches {
             let mut rng = Rng::stream(worker.seed(), u64::from(worker.id()), self.steps, OF_PAIRS);
             self.draw(lesson, &mut rng);
@@ -87,13 +95,28 @@ impl Part {
             self.steps += 1;
             let is_last = number == lesson.batches;
             if is_last || lesson.exchange_every.is_some_and(|every| number % every == 0) {
-                self.send(lesson.scale, worker)?;
+                self.send(scale, worker)?;
                 if !is_last {
                     self.refresh(worker)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Part of this clock's change that counts.
+    fn scale(&mut self, lesson: &Lesson, worker: &mut Worker) -> Result<f32> {
+        let Some(scaling) = lesson.scaling else {
+            return Ok(lesson.scale);
+        };
+        if let Some(replica) = &mut self.replica {
+            self.late.add(replica.take_lateness());
+        }
+        let scale = self.progress.scale(scaling, self.late.take(), worker)? as f32;
+        if let Some(replica) = &mut self.replica {
+            replica.scale = scale;
+        }
+        Ok(scale)
     }
 
     /// Draws the pairs of a mini-batch, similar ones first, and takes their differences in.
@@ -183,6 +206,7 @@ impl Part {
         for row in rows {
             let place = *row as usize * width..(*row as usize + 1) * width;
             worker.read_into(MATRIX, *row, &mut self.matrix[place.clone()])?;
+            self.late.note(worker);
             if let Some(start) = &mut self.start {
                 start[place.clone()].copy_from_slice(&self.matrix[place]);
             }

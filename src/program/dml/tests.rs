@@ -49,6 +49,7 @@ fn objective_and_gradient_are_those_of_an_independent_reference() {
         batches: 1,
         exchange_every: None,
         scale: 1.0,
+        scaling: None,
     };
     linear.map(&matrix, pairs);
     let sums = measure(&mut linear, &lesson);
@@ -87,11 +88,15 @@ fn stale(consistency: Consistency, clocks: u64) -> Settings {
 
 #[test]
 fn classes_come_together_however_many_workers_there_are() {
+    // Directions at right angles, as many as features, turn the space and leave it as it is.
+    let line = "-k 20 --initial random --learning-rate 1e-12";
+    let as_it_is = train(line, 1, 1, &settings(1))[0].columns[1].unwrap();
     let come_together = |ranks, workers, settings: &Settings| {
         let records = train(SMALL, ranks, workers, settings);
         let (first, last) = (&records[0].columns, &records.last().unwrap().columns);
         let (was, is) = (first[1].unwrap(), last[1].unwrap());
-        assert!(is > 0.8 && is > was + 0.2, "{ranks} {workers}: {was} {is}");
+        let best = was.max(as_it_is);
+        assert!(is > 0.8 && is > best + 0.2, "{ranks} {workers}: {as_it_is} {was} {is}");
         assert!(last[2].unwrap() > first[2].unwrap() && last[0] < first[0]);
     };
     for (ranks, workers) in [(1, 1), (1, 2), (2, 1)] {
@@ -363,5 +368,29 @@ fn sums_of_rows_are_products_of_the_whole_matrix() {
     assert_eq!(one.len(), 53 * rank);
     for (one, other) in one.iter().zip(&other) {
         assert!((one - other).abs() < 1e-5, "{one} {other}");
+    }
+}
+
+/// Steps that are stable when one worker takes them are too long when four add up what they learn of
+/// one old L, unless they know of each other.
+#[test]
+fn steps_that_know_of_other_workers_stand_longer_rates() {
+    for exchange in ["full --exchange-every 1000", "indices"] {
+        let after = |scaling: &str| {
+            let line = format!("-k 5 --batch 50 --learning-rate 4 --weight 5 --exchange {exchange}");
+            let options = options::<Options>(&format!("{line} --step-scaling {scaling}"));
+            let settings = Settings {
+                consistency: Consistency::Ssp,
+                staleness: 3,
+                clocks_per_pass: 4,
+                ..settings(40)
+            };
+            let make = || Ok(Dml::new(options.clone()));
+            let run = run_in_process(InProcess::Coded, 4, 1, &settings, make);
+            run.map_or(f64::INFINITY, |records| records.last().unwrap().objective)
+        };
+        let [none, staleness, delay] = ["none", "staleness", "delay"].map(after);
+        assert!(none > 3e+00, "{exchange}: {none}");
+        assert!(staleness < 2e+00 && delay < 2e+00, "{exchange}: {staleness} {delay}");
     }
 }
