@@ -115,7 +115,7 @@ def accuracy(out):
     write(out, "dml-accuracy.csv", [{"space": name, "knn_accuracy": round(right, 4)} for name, right in rows])
 
 
-HUGE = {"examples": 20_000, "features": 22_000, "classes": 100, "dimensions": 1000, "passes": 4}
+HUGE = {"examples": 20_000, "features": 22_000, "classes": 100, "dimensions": 1000, "passes": 5}
 
 
 def made_up(path):
@@ -142,7 +142,7 @@ def huge(out):
         for threads, holdout in ((1, 0), (2, 0), (2, 0.05)):
             passes = HUGE["passes"]
             options = ["--workers", threads, "--holdout", holdout, "--evaluate-every", passes if holdout else 1]
-            command = ["-k", HUGE["dimensions"], "--clocks", passes, *options]
+            command = ["-k", HUGE["dimensions"], "--learning-rate", 100, "--clocks", passes, *options]
             command = [str(PETUUM), "dml", "-q", str(data), *map(str, command)]
             log(" ".join(["petuum", *command[1:]]))
             begun = time.perf_counter()

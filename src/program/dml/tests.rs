@@ -375,22 +375,20 @@ fn sums_of_rows_are_products_of_the_whole_matrix() {
 /// one old L, unless they know of each other.
 #[test]
 fn steps_that_know_of_other_workers_stand_longer_rates() {
-    for exchange in ["full --exchange-every 1000", "indices"] {
-        let after = |scaling: &str| {
-            let line = format!("-k 5 --batch 50 --learning-rate 4 --weight 5 --exchange {exchange}");
-            let options = options::<Options>(&format!("{line} --step-scaling {scaling}"));
-            let settings = Settings {
-                consistency: Consistency::Ssp,
-                staleness: 3,
-                clocks_per_pass: 4,
-                ..settings(40)
-            };
-            let make = || Ok(Dml::new(options.clone()));
-            let run = run_in_process(InProcess::Coded, 4, 1, &settings, make);
-            run.map_or(f64::INFINITY, |records| records.last().unwrap().objective)
+    let after = |scaling: &str| {
+        let line = "-k 5 --batch 50 --weight 5 --learning-rate 2 --exchange indices";
+        let options = options::<Options>(&format!("{line} --step-scaling {scaling}"));
+        let settings = Settings {
+            consistency: Consistency::Ssp,
+            staleness: 3,
+            clocks_per_pass: 4,
+            ..settings(60)
         };
-        let [none, staleness, delay] = ["none", "staleness", "delay"].map(after);
-        assert!(none > 3e+00, "{exchange}: {none}");
-        assert!(staleness < 2e+00 && delay < 2e+00, "{exchange}: {staleness} {delay}");
-    }
+        let make = || Ok(Dml::new(options.clone()));
+        let run = run_in_process(InProcess::Coded, 4, 1, &settings, make);
+        run.map_or(f64::INFINITY, |records| records.last().unwrap().objective)
+    };
+    let [none, staleness, delay] = ["none", "staleness", "delay"].map(after);
+    assert!(none > 10.0, "{none}");
+    assert!(staleness < 2.0 && delay < 2.0, "{staleness} {delay}");
 }
