@@ -242,7 +242,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__dml)
-            opts="-k -o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --dimensions --margin --weight --learning-rate --batch --exchange-every --precision --exchange --initial --similar --dissimilar --test --holdout --neighbors --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-k -o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --dimensions --margin --weight --learning-rate --batch --exchange-every --step-scaling --precision --exchange --initial --similar --dissimilar --test --holdout --neighbors --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -310,6 +310,10 @@ _petuum() {
                     ;;
                 --exchange-every)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --step-scaling)
+                    COMPREPLY=($(compgen -W "none staleness delay" -- "${cur}"))
                     return 0
                     ;;
                 --precision)
@@ -444,7 +448,7 @@ _petuum() {
             return 0
             ;;
         petuum__subcmd__dnn)
-            opts="-o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --layers --activation --loss --optimizer --learning-rate --momentum --schedule --warm-up --weight-decay --dropout --batch --exchange-every --precision --exchange --standardize --test --test-labels --test-targets --holdout --patience --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
+            opts="-o -q -h -V --format --target-column --labels --targets --weight-column --weights --drop-columns --names --first-index --layers --activation --loss --optimizer --learning-rate --momentum --schedule --warm-up --weight-decay --dropout --batch --exchange-every --step-scaling --precision --exchange --standardize --test --test-labels --test-targets --holdout --patience --workers --shards --hosts --rank --secret-file --connect-timeout --consistency --staleness --bandwidth --priority --wire --clocks-per-pass --clocks --time-limit --tolerance --target --evaluate-every --seed --output --force --records --quiet --checkpoint --checkpoint-every --resume --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -532,6 +536,10 @@ _petuum() {
                     ;;
                 --exchange-every)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --step-scaling)
+                    COMPREPLY=($(compgen -W "none staleness delay" -- "${cur}"))
                     return 0
                     ;;
                 --precision)

@@ -51,13 +51,16 @@ complete -c petuum -n "__fish_petuum_using_subcommand dml" -l weight -d 'Weight 
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l learning-rate -d 'Length of steps, for features of which pairs are 1 apart in the mean square' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l batch -d 'Pairs of a mini-batch, half of them similar; each worker has its own' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l exchange-every -d 'Mini-batches after which a worker exchanges its changes with the others, within a clock' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l step-scaling -d 'How changes count less where several workers make them at once; under bsp they are averaged' -r -f -a "none\t'Not at all'
+staleness\t'Divided by √((s+1) P): s of --staleness, P workers'
+delay\t'Divided by √(1 + updates by others that a clock of this worker missed)'"
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l precision -d 'Operands of products: bf16 takes half the time where the processor has instructions for it' -r -f -a "f32\t'32-bit floats'
 bf16\t'16-bit floats with the range of 32-bit ones (bfloat16)'"
-complete -c petuum -n "__fish_petuum_using_subcommand dml" -l exchange -d 'What hosts send each other' -r -f -a "auto\t'What takes the fewest bytes'
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l exchange -d 'What hosts send each other' -r -f -a "auto\t'indices (in hidden layers factors) where a clock\'s are fewer bytes than one exchange in full, by the number of hosts, else full; full under async and for other steps than plain ones'
 full\t'Changes of all numbers of a matrix'
 factors\t'What the gradients of mini-batches are made of'
 indices\t'The same, with the numbers of examples in the place of their features'"
-complete -c petuum -n "__fish_petuum_using_subcommand dml" -l initial -d 'What L begins with' -r -f -a "pca\t'The directions in which the examples differ most'
+complete -c petuum -n "__fish_petuum_using_subcommand dml" -l initial -d 'What L begins with [default: pca; random for sparse examples, of many features and few values]' -r -f -a "pca\t'The directions in which the examples differ most'
 random\t'Random directions'"
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l similar -d 'Similar pairs instead of labels: two examples a line, numbered from 0' -r -F
 complete -c petuum -n "__fish_petuum_using_subcommand dml" -l dissimilar -d 'Dissimilar pairs, likewise' -r -F
@@ -127,9 +130,12 @@ complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l weight-decay -d 'W
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l dropout -d 'Part of the hidden units that are switched off at random while training' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l batch -d 'Samples of a mini-batch; each worker has its own' -r
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l exchange-every -d 'Mini-batches after which a worker exchanges its changes with the others, within a clock' -r
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l step-scaling -d 'How changes count less where several workers make them at once; under bsp they are averaged' -r -f -a "none\t'Not at all'
+staleness\t'Divided by √((s+1) P): s of --staleness, P workers'
+delay\t'Divided by √(1 + updates by others that a clock of this worker missed)'"
 complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l precision -d 'Operands of products: bf16 takes half the time where the processor has instructions for it' -r -f -a "f32\t'32-bit floats'
 bf16\t'16-bit floats with the range of 32-bit ones (bfloat16)'"
-complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l exchange -d 'What hosts send each other of each layer' -r -f -a "auto\t'What takes the fewest bytes'
+complete -c petuum -n "__fish_petuum_using_subcommand dnn" -l exchange -d 'What hosts send each other of each layer' -r -f -a "auto\t'indices (in hidden layers factors) where a clock\'s are fewer bytes than one exchange in full, by the number of hosts, else full; full under async and for other steps than plain ones'
 full\t'Changes of all numbers of a matrix'
 factors\t'What the gradients of mini-batches are made of'
 indices\t'The same, with the numbers of examples in the place of their features'"

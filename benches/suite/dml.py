@@ -3,6 +3,7 @@
 
     benches/suite/dml.py speed    [--out DIR]   pairs/s at 784 features, beside NumPy
     benches/suite/dml.py accuracy [--out DIR]   isolet: neighbours in the space as it is, of PCA, and of L
+    benches/suite/dml.py huge     [--out DIR]   22 million parameters on sparse examples: time and memory
 
 Needs a release build of petuum (cargo build --release), NumPy, and for `accuracy` isolet in
 $PETUUM_DATA (default ../shared/data); NCA of scikit-learn (pip install scikit-learn) is skipped by name
@@ -114,6 +115,55 @@ def accuracy(out):
     write(out, "dml-accuracy.csv", [{"space": name, "knn_accuracy": round(right, 4)} for name, right in rows])
 
 
+HUGE = {"examples": 20_000, "features": 22_000, "classes": 100, "dimensions": 1000, "passes": 5}
+
+
+def made_up(path):
+    """Labelled examples of about 80 values among 22,000 features: words by a power law, some of each by class."""
+    rng = np.random.default_rng(1)
+    features, classes = HUGE["features"], HUGE["classes"]
+    likely = 1 / np.arange(3, features + 3)
+    likely /= likely.sum()
+    of_class = rng.permutation(features)[: classes * 100].reshape(classes, 100)
+    with open(path, "w") as file:
+        for label in rng.integers(0, classes, HUGE["examples"]):
+            words = np.concatenate([rng.choice(features, 80, p=likely), rng.choice(of_class[label], 20)])
+            found, counts = np.unique(words, return_counts=True)
+            pairs = " ".join(f"{word + 1}:{np.log1p(count):.4f}" for word, count in zip(found, counts))
+            file.write(f"{label} {pairs}\n")
+
+
+def huge(out):
+    """Time per pass and memory of a metric of 22 million parameters."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder, "sparse.svm")
+        made_up(data)
+        for threads, holdout in ((1, 0), (2, 0), (2, 0.05)):
+            passes = HUGE["passes"]
+            options = ["--workers", threads, "--holdout", holdout, "--evaluate-every", passes if holdout else 1]
+            command = ["-k", HUGE["dimensions"], "--learning-rate", 100, "--clocks", passes, *options]
+            command = [str(PETUUM), "dml", "-q", str(data), *map(str, command)]
+            log(" ".join(["petuum", *command[1:]]))
+            begun = time.perf_counter()
+            done = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            text = done.stdout.read()
+            _, status, usage = os.wait4(done.pid, 0)
+            whole = time.perf_counter() - begun
+            if status != 0:
+                sys.exit(f"{' '.join(command)}\nended with {status}")
+            records = list(csv.DictReader(io.StringIO(text)))
+            first, last = records[0], records[-1]
+            clocks = int(last["clock"]) - int(first["clock"])
+            seconds = (float(last["seconds"]) - float(first["seconds"])) / clocks if clocks else None
+            rows.append({"parameters": HUGE["features"] * HUGE["dimensions"], "threads": threads, "holdout": holdout,
+                         "seconds_per_pass": round(seconds, 2) if seconds else "", "seconds_in_all": round(whole, 1),
+                         "pairs_per_second": round(HUGE["examples"] / seconds) if seconds else "",
+                         "peak_mib": usage.ru_maxrss // 1024, "objective": last["objective"],
+                         "knn_accuracy": last["knn_accuracy"]})
+    write(out, "dml-huge.csv", rows)
+
+
 def neighbors(x, y, u, v, k=5):
     distances = (x**2).sum(1)[None] - 2 * u @ x.T
     nearest = np.argpartition(distances, k, 1)[:, :k]
@@ -129,7 +179,7 @@ def write(out, name, rows):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "accuracy"])
+    parser.add_argument("what", choices=["speed", "accuracy", "huge"])
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
-    {"speed": speed, "accuracy": accuracy}[options.what](options.out)
+    {"speed": speed, "accuracy": accuracy, "huge": huge}[options.what](options.out)

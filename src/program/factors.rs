@@ -7,7 +7,10 @@
 //! a host sends about 2 m n (P − 1) / P numbers or B (m + n)(P − 1): factors win while
 //! P < 2 m n / (B (m + n)); against one central server, as there, while P − 1 is less than that. The
 //! choice (Poseidon: Zhang et al., USENIX ATC 2017) is by these bytes, for every matrix by itself; nothing
-//! that they depend on changes from clock to clock, so it is made once.
+//! that they depend on changes from clock to clock, so it is made once. It counts one exchange a clock:
+//! without `bsp` a matrix in full goes more often than that (`--exchange-every`), factors never. A sample's
+//! number is never longer than its features, so that factors are chosen only where samples have none: in
+//! hidden layers. With one host nothing travels, and matrices are exchanged in full.
 //!
 //! Factors travel as rows of a table of words, each overwritten some clocks later; every worker keeps the
 //! matrix itself and takes what the others have done again, step by step, from the same start. Under
@@ -20,13 +23,15 @@ use clap::ValueEnum;
 use crate::engine::{Host, Worker};
 use crate::error::{Error, Result};
 use crate::math::gemm::{BySample, Kernel, WeightsMut};
+use crate::program::staleness::Lateness;
 use crate::ps::{Bound, Consistency, ElementType, TableKind, TableSpec, World};
 use crate::wire::message::{Clock, TableId, WorkerId};
 
 /// What travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Exchange {
-    /// What takes the fewest bytes
+    /// indices (in hidden layers factors) where a clock's are fewer bytes than one exchange in full, by
+    /// the number of hosts, else full; full under async and for other steps than plain ones
     Auto,
     /// Changes of all numbers of a matrix
     Full,
@@ -108,8 +113,8 @@ impl Counts {
     }
 }
 
-/// Words before a mini-batch's factors: samples, and how its step is made.
-const HEAD: usize = 2;
+/// Words before a mini-batch's factors: samples, how its step is made, and which part of it counts.
+const HEAD: usize = 3;
 /// Words of a row before its own: the clock, from 1.
 const STAMP: usize = 1;
 /// Words of a row at most: several leave in one frame.
@@ -126,6 +131,7 @@ struct Stream {
     /// Of this clock.
     words: Vec<u32>,
     last: Vec<u32>,
+    late: Lateness,
 }
 
 /// Where words lie.
@@ -186,6 +192,7 @@ impl Stream {
             next: vec![None; world.workers() as usize],
             words: Vec::new(),
             last: Vec::new(),
+            late: Lateness::default(),
         }
     }
 
@@ -228,10 +235,12 @@ impl Stream {
         let mut words = Vec::with_capacity(rows.len() * self.layout.width);
         for row in rows {
             let piece = worker.read::<u32>(self.table, row)?;
-            if piece[0] != clock as u32 + 1 {
+            let is_there = piece[0] == clock as u32 + 1;
+            words.extend_from_slice(&piece[STAMP..]);
+            self.late.note(worker);
+            if !is_there {
                 return Ok(None);
             }
-            words.extend_from_slice(&piece[STAMP..]);
         }
         self.next[of as usize] = Some(clock + 1);
         Ok(Some(words))
@@ -242,6 +251,7 @@ impl Stream {
 struct Batch<'a> {
     samples: usize,
     rate: f32,
+    scale: f32,
     words: &'a [u32],
     at: usize,
 }
@@ -264,8 +274,8 @@ fn damaged() -> Error {
 }
 
 /// The head of a mini-batch of one sample or more.
-fn head(samples: usize, rate: f32) -> [u32; HEAD] {
-    [samples as u32, rate.to_bits()]
+fn head(samples: usize, rate: f32, scale: f32) -> [u32; HEAD] {
+    [samples as u32, rate.to_bits(), scale.to_bits()]
 }
 
 /// Hands the mini-batches of a clock to `each`, which takes the words of all of its samples.
@@ -274,10 +284,11 @@ fn head(samples: usize, rate: f32) -> [u32; HEAD] {
 /// Those of `each`, and that of words that do not fit.
 fn batches(words: &[u32], mut each: impl FnMut(&mut Batch) -> Result<()>) -> Result<()> {
     let mut at = 0;
-    while let Some([samples, rate]) = words.get(at..at + HEAD).filter(|head| head[0] > 0) {
+    while let Some([samples, rate, scale]) = words.get(at..at + HEAD).filter(|head| head[0] > 0) {
         let mut batch = Batch {
             samples: *samples as usize,
             rate: f32::from_bits(*rate),
+            scale: f32::from_bits(*scale),
             words,
             at: at + HEAD,
         };
@@ -291,7 +302,7 @@ fn batches(words: &[u32], mut each: impl FnMut(&mut Batch) -> Result<()>) -> Res
 pub(super) struct Replica {
     form: Form,
     stream: Stream,
-    /// Part of a worker's change that counts.
+    /// Part of this worker's change that counts.
     pub(super) scale: f32,
     kernel: Kernel,
     errors: BySample,
@@ -350,7 +361,7 @@ impl Replica {
         mut name: impl FnMut(usize, &mut Vec<u32>),
     ) {
         let samples = errors.samples();
-        let mut words = head(samples, rate).to_vec();
+        let mut words = head(samples, rate, self.scale).to_vec();
         let put = |of: &BySample, features: usize, sample: usize, words: &mut Vec<u32>| {
             for panel in 0..of.panels() {
                 words.extend(of.piece(panel, sample).iter().map(|x| x.to_bits()));
@@ -433,10 +444,10 @@ impl Replica {
         let (workers, own) = (worker.world().workers(), worker.id());
         for of in (0..workers).filter(|of| *of != own) {
             while let Some(words) = self.stream.take(of, worker)? {
-                self.again(&words, copies.now, recipe)?;
+                let scale = self.again(&words, copies.now, recipe)?;
                 let both = copies.now.iter_mut().zip(copies.start.iter_mut());
                 for ((now, start), other) in both.zip(&self.other) {
-                    let change = (other - *now) * self.scale;
+                    let change = (other - *now) * scale;
                     *now += change;
                     *start += change;
                 }
@@ -445,8 +456,13 @@ impl Replica {
         Ok(())
     }
 
-    /// Does a clock's mini-batches again, from `from` on.
-    fn again(&mut self, words: &[u32], from: &[f32], recipe: &impl Recipe) -> Result<()> {
+    /// The staleness of what was read since this was last asked.
+    pub(super) fn take_lateness(&mut self) -> Lateness {
+        std::mem::take(&mut self.stream.late)
+    }
+
+    /// Does a clock's mini-batches again, from `from` on; the part of them that counts.
+    fn again(&mut self, words: &[u32], from: &[f32], recipe: &impl Recipe) -> Result<f32> {
         self.other.clear();
         self.other.extend_from_slice(from);
         let Replica {
@@ -459,8 +475,10 @@ impl Replica {
             ..
         } = self;
         let stride = input.features();
+        let mut scale = 1.0;
         batches(words, |batch| {
             let (samples, rate) = (batch.samples, batch.rate);
+            scale = batch.scale;
             if samples > shape.batch {
                 return Err(damaged());
             }
@@ -489,6 +507,7 @@ impl Replica {
             };
             kernel.backward(weights, errors, input, None, |_, _, _| (), step);
             Ok(())
-        })
+        })?;
+        Ok(scale)
     }
 }

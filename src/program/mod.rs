@@ -17,6 +17,7 @@ pub mod flag;
 mod holdout;
 mod operands;
 pub mod predict;
+mod staleness;
 #[cfg(test)]
 mod trial;
 

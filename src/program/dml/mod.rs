@@ -18,18 +18,25 @@
 //! its first 50 principal directions 0.900. These settings and the number of passes were chosen by this
 //! accuracy itself, on the test examples: expect somewhat less on examples that had no say in it.
 //!
+//! **Few values among many features** (fewer than one of 32 in sparse files) stay as they are: L lies by
+//! feature then, so that L(x − y) is a sum of contiguous rows, and a mini-batch reads, changes and sends
+//! the rows of the features that it has alone.
+//!
 //! Features are brought to one standard deviation, and all of them to a scale at which pairs of examples
 //! are 1 apart in the mean square; the saved L has these scales in it. **Stochastic gradient descent,
-//! data-parallel**: L is a table, a row for each of its rows; a worker steps on mini-batches of its own
+//! data-parallel**: L is a table, a row for each of its rows
+//! (or features); a worker steps on mini-batches of its own
 //! pairs and exchanges the sum of its steps with the table every few of them. Under `bsp` the changes of
-//! W workers are averaged, otherwise they count 1/√W each. What travels may be the pairs of a mini-batch
+//! W workers are averaged, otherwise they count less by the rule of `--step-scaling`
+//! (`program/staleness.rs`). What travels may be the pairs of a mini-batch
 //! and what L makes of them in the place of changes of L (`--exchange`; `program/factors.rs`).
 //!
 //! | file | what |
 //! |---|---|
 //! | `options.rs` | the flags |
 //! | `samples.rs` | examples, and the pairs that they make |
-//! | `linear.rs` | a mini-batch through L and back |
+//! | `linear.rs`, `sparse.rs` | a mini-batch through L and back |
+//! | `mapper.rs` | either of them, to map alone |
 //! | `pca.rs` | what L begins with |
 //! | `part.rs` | what one worker holds, and what it does in a clock |
 //! | `neighbors.rs` | nearest neighbours, and pairs in order |
@@ -39,12 +46,14 @@
 
 pub mod generate;
 mod linear;
+mod mapper;
 mod neighbors;
 mod options;
 mod part;
 mod pca;
 pub mod predict;
 mod samples;
+mod sparse;
 mod sums;
 
 #[cfg(test)]
@@ -54,6 +63,7 @@ use std::sync::Arc;
 
 use super::About;
 use super::factors::{self, Counts, Form, Replica};
+use super::staleness::{Lateness, Progress, Scaling};
 use crate::engine::{Defaults, Host, Objective, Program, Worker};
 use crate::error::{Error, Result};
 use crate::ps::{Bound, Consistency, ElementType, TableKind, TableSpec, World};
@@ -61,8 +71,9 @@ use crate::snapshot::{Model, Tensor, take};
 use crate::wire::message::{Clock, Elements, TableId, WorkerId};
 use linear::Linear;
 pub use options::{Initial, Options};
-use part::{Lesson, MATRIX, Part};
+use part::{Batches, Lesson, MATRIX, PROGRESS, Part};
 use samples::Data;
+use sparse::{Sparse, Touched, transposed};
 use sums::Sums;
 
 /// What the command line says about this recipe.
@@ -90,6 +101,7 @@ pub fn new(options: Options) -> Result<impl Program> {
 /// Distance metrics.
 struct Dml {
     options: Options,
+    scaling: Scaling,
     setup: Setup,
 }
 
@@ -103,6 +115,18 @@ struct Setup {
     pairs: u64,
     bound: Bound,
     form: Form,
+    /// Examples are not written out, and L lies by feature: here, in the table and in checkpoints.
+    sparse: bool,
+}
+
+impl Setup {
+    /// Rows of the table of L, and their width.
+    fn shape(&self) -> (usize, usize) {
+        match self.sparse {
+            true => (self.width, self.rank),
+            false => (self.rank, self.width),
+        }
+    }
 }
 
 impl Program for Dml {
@@ -118,21 +142,25 @@ impl Program for Dml {
     fn tables(&self, world: &World) -> Vec<TableSpec> {
         if self.setup.form != Form::Full {
             let words = self.counts().words(self.setup.form);
-            return vec![factors::table(words, self.setup.bound, world)];
+            let factors = factors::table(words, self.setup.bound, world);
+            return vec![factors, Scaling::table(world)];
         }
-        vec![TableSpec {
+        let (rows, width) = self.setup.shape();
+        let matrix = TableSpec {
             name: "matrix",
             kind: TableKind::Shared {
-                rows: self.setup.rank as u64,
-                width: self.setup.width as u32,
+                rows: rows as u64,
+                width: width as u32,
                 element: ElementType::F32,
                 sparse: false,
             },
-        }]
+        };
+        vec![matrix, Scaling::table(world)]
     }
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
         self.options.precision.explain(host);
+        self.scaling = Scaling::new(self.options.step_scaling, host.bound())?;
         let data = Arc::new(Data::read(&self.options, host)?);
         let rank = match self.options.dimensions {
             None => RANK.min(data.width),
@@ -151,8 +179,11 @@ impl Program for Dml {
             pairs: (data.train_rows.len() as u64).div_ceil(u64::from(workers)),
             bound: host.bound(),
             form: Form::Full,
+            sparse: data.is_sparse(),
         };
-        self.setup.form = self.counts().choose(self.options.exchange, true, host)?;
+        if !self.setup.sparse {
+            self.setup.form = self.counts().choose(self.options.exchange, true, host)?;
+        }
         let local = host.world().local(host.rank());
         let first = local.start;
         let mut parts: Vec<Part> = local.map(|worker| self.part(worker, &data)).collect();
@@ -165,10 +196,7 @@ impl Program for Dml {
         }
         if let Some(part) = parts.first_mut() {
             debug_assert_eq!(part.worker, first);
-            part.matrix = match self.options.initial {
-                Initial::Pca => pca::principal(&data, rank, host.seed()),
-                Initial::Random => pca::random(data.width, rank, host.seed()),
-            };
+            part.matrix = self.initial(&data, rank, host.seed());
         }
         Ok(parts)
     }
@@ -187,7 +215,7 @@ impl Program for Dml {
             return Ok(());
         }
         let matrix = parts.first().map(|part| &part.matrix[..]).unwrap_or_default();
-        let mut rows = (0..).zip(matrix.chunks_exact(self.setup.width));
+        let mut rows = (0..).zip(matrix.chunks_exact(self.setup.shape().1));
         rows.try_for_each(|(row, values)| set(MATRIX, row, Elements::F32(values.to_vec())))
     }
 
@@ -202,7 +230,8 @@ impl Program for Dml {
         let batches = self.setup.pairs.div_ceil(batch);
         let at = |part: u64| batches * part / clocks;
         let lesson = Lesson {
-            scale: if worker.in_lockstep() { 1.0 / workers } else { 1.0 / workers.sqrt() },
+            scale: 1.0 / workers,
+            scaling: (!worker.in_lockstep()).then_some(self.scaling),
             // A pass may have more clocks than mini-batches; each of them learns something.
             batches: (at(clock % clocks + 1) - at(clock % clocks)).max(1),
             exchange_every: (!alone).then_some(u64::from(self.options.exchange_every)),
@@ -247,9 +276,12 @@ impl Program for Dml {
         let (Some(model), Some(part)) = (model, parts.first()) else {
             return Ok(());
         };
-        let scales = part.data.scales.iter().cycle();
-        let scaled = part.matrix.iter().zip(scales);
-        let matrix: Vec<f32> = scaled.map(|(x, scale)| (f64::from(*x) * scale) as f32).collect();
+        let mut matrix = match self.setup.sparse {
+            true => transposed(&part.matrix, self.setup.rank),
+            false => part.matrix.clone(),
+        };
+        let scaled = matrix.iter_mut().zip(part.data.scales.iter().cycle());
+        scaled.for_each(|(x, scale)| *x = (f64::from(*x) * scale) as f32);
         model.tensors(vec![Tensor::new("L", &[self.setup.rank, self.setup.width], &matrix)]);
         model.json("dimensions", self.setup.rank as u64);
         model.json("inputs", self.setup.width as u64);
@@ -262,7 +294,7 @@ impl Program for Dml {
 
     fn before_checkpoint(&self, part: &mut Part, worker: &mut Worker) -> Result<()> {
         match worker.id() {
-            0 => part.refresh(worker),
+            0 => part.read_all(worker),
             _ => Ok(()),
         }
     }
@@ -314,8 +346,21 @@ impl Dml {
             pairs: 0,
             bound: Bound::new(Consistency::Bsp, 0),
             form: Form::Full,
+            sparse: false,
         };
-        Dml { options, setup }
+        let scaling = Scaling::default();
+        Dml { options, scaling, setup }
+    }
+
+    /// What L begins with.
+    fn initial(&self, data: &Data, rank: usize, seed: u64) -> Vec<f32> {
+        let usual = if data.is_sparse() { Initial::Random } else { Initial::Pca };
+        match (self.options.initial.unwrap_or(usual), data.is_sparse()) {
+            (Initial::Pca, false) => pca::principal(data, rank, seed),
+            (Initial::Pca, true) => transposed(&pca::principal(data, rank, seed), data.width),
+            (Initial::Random, false) => pca::random(data.width, rank, seed),
+            (Initial::Random, true) => pca::random_by_feature(data.width, rank, seed),
+        }
     }
 
     /// What an exchange of L costs.
@@ -339,16 +384,24 @@ impl Dml {
             batches: 1,
             exchange_every: None,
             scale: 1.0,
+            scaling: None,
         }
     }
 
     fn part(&self, worker: WorkerId, data: &Arc<Data>) -> Part {
         let Setup { width, rank, workers, .. } = self.setup;
         let batch = self.options.batch as usize;
+        let kernel = self.options.precision.kernel();
+        let batches = match self.setup.sparse {
+            true => Batches::Sparse(Sparse::new(rank, kernel.processor()), Touched::new(width)),
+            false => Batches::Dense(Linear::on(kernel, width, rank, batch)),
+        };
         let own = data.test_rows.iter().skip(worker as usize);
         Part {
             worker,
-            linear: Linear::on(self.options.precision.kernel(), width, rank, batch),
+            batches,
+            progress: Progress::new(PROGRESS),
+            late: Lateness::default(),
             matrix: vec![0.0; width * rank],
             start: None,
             replica: None,
@@ -357,7 +410,8 @@ impl Dml {
             data: Arc::clone(data),
             steps: 0,
             sums: Sums::default(),
-            delta: vec![0.0; width],
+            delta: vec![0.0; self.setup.shape().1],
+            rank,
         }
     }
 }

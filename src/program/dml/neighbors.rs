@@ -1,8 +1,8 @@
 //! How well the map keeps classes together: nearest neighbours, and pairs in order.
 
-use super::linear::Linear;
-use super::samples::Data;
-use crate::math::gemm::{ByFeature, PANEL, Weights};
+use super::mapper::Mapper;
+use crate::data::Features;
+use crate::math::gemm::{ByFeature, Kernel, PANEL, Weights};
 use crate::math::rng::Rng;
 
 /// Vectors that are mapped at once.
@@ -15,26 +15,19 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Maps the examples that `row` gives.
-    pub(super) fn new<'a>(
-        linear: &mut Linear,
-        matrix: &[f32],
+    /// Maps these examples.
+    pub(super) fn new(
+        mapper: &mut Mapper,
+        (matrix, rank): (&[f32], usize),
+        features: &Features,
         rows: &[u32],
-        row: impl Fn(u32) -> &'a [f32],
     ) -> Images {
-        let rank = linear.images.features();
         let mut values = Vec::with_capacity(rows.len() * (rank + 1));
         for rows in rows.chunks(BLOCK) {
-            for (sample, number) in rows.iter().enumerate() {
-                linear.by_sample.set_sample(sample, row(*number));
-            }
-            linear.map(matrix, rows.len());
-            for sample in 0..rows.len() {
-                let start = values.len();
-                values.extend((0..rank).map(|r| linear.images.at(sample, r)));
-                let square = values[start..].iter().map(|x| x * x).sum();
-                values.push(square);
-            }
+            mapper.map(matrix, features, rows, |_, image| {
+                values.extend_from_slice(image);
+                values.push(image.iter().map(|x| x * x).sum());
+            });
         }
         Images { rank, values }
     }
@@ -51,7 +44,7 @@ impl Images {
 /// How many of the `asked` examples have the class that most of their `k` nearest among `known` have;
 /// where votes are equal, that of the nearer ones.
 pub(super) fn right(
-    linear: &mut Linear,
+    kernel: &mut Kernel,
     (known, classes): (&Images, &[u32]),
     (asked, truth): (&Images, &[u32]),
     k: usize,
@@ -75,13 +68,11 @@ pub(super) fn right(
             units: known.len(),
         };
         let mut nearest = vec![Nearest::default(); count];
-        linear
-            .kernel
-            .forward(weights, &input, &mut distances, |_, at, distances| {
-                for (nearest, distance) in nearest.iter_mut().zip(distances) {
-                    nearest.see(*distance, classes[at], k);
-                }
-            });
+        kernel.forward(weights, &input, &mut distances, |_, at, distances| {
+            for (nearest, distance) in nearest.iter_mut().zip(distances) {
+                nearest.see(*distance, classes[at], k);
+            }
+        });
         let pairs = nearest.iter().zip(&truth[first..]);
         right += pairs.filter(|(nearest, truth)| nearest.vote() == Some(**truth)).count() as u64;
     }
@@ -147,17 +138,6 @@ fn auc([similar, dissimilar]: &mut [Vec<f32>; 2]) -> Option<f64> {
     };
     let all = (similar.len() * dissimilar.len()) as f64;
     (all > 0.0).then(|| dissimilar.iter().map(below).sum::<f64>() / all)
-}
-
-/// The images of the test examples of one worker, their classes, and those of all training examples.
-pub(super) fn test_images(
-    linear: &mut Linear,
-    matrix: &[f32],
-    data: &Data,
-    rows: &[u32],
-) -> (Images, Vec<u32>) {
-    let images = Images::new(linear, matrix, rows, |row| data.test_row(row));
-    (images, rows.iter().map(|row| data.test_class(*row)).collect())
 }
 
 #[cfg(test)]

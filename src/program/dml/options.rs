@@ -8,6 +8,7 @@ use crate::program::examples::ExamplesFlags;
 use crate::program::operands::Operands;
 use crate::program::factors::Exchange;
 use crate::program::flag::{above, real, whole};
+use crate::program::staleness::StepScaling;
 
 /// Most rows of L.
 const DIMENSIONS_MAX: u32 = 65_536;
@@ -56,21 +57,26 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole(1..=1_000_000u32))]
     pub exchange_every: u32,
 
+    /// How changes count less where several workers make them at once; under bsp they are averaged
+    #[arg(long, value_enum, default_value_t = StepScaling::Delay)]
+    pub step_scaling: StepScaling,
+
     /// Operands of products: bf16 takes half the time where the processor has instructions for it
     ///
-    /// Sums, L and steps are 32-bit floats in any case.
+    /// Sums, L and steps are 32-bit floats in any case, as are products of sparse examples.
     #[arg(long, value_enum, default_value_t = Operands::F32)]
     pub precision: Operands,
 
     /// What hosts send each other
     ///
-    /// Where it is not full, changes are exchanged at clocks alone.
+    /// Where it is not full, changes are exchanged at clocks alone. Sparse examples are always full: of
+    /// the changes, only those of the features that there are travel.
     #[arg(long, value_enum, default_value_t = Exchange::Auto)]
     pub exchange: Exchange,
 
-    /// What L begins with
-    #[arg(long, value_enum, default_value_t = Initial::Pca)]
-    pub initial: Initial,
+    /// What L begins with [default: pca; random for sparse examples, of many features and few values]
+    #[arg(long, value_enum)]
+    pub initial: Option<Initial>,
 
     /// Similar pairs instead of labels: two examples a line, numbered from 0
     #[arg(long, value_name = "FILE", requires = "dissimilar")]

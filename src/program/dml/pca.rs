@@ -4,8 +4,10 @@
 use rand_distr::{Distribution, StandardNormal};
 
 use super::linear::Linear;
+use super::mapper::write;
 use super::neighbors::BLOCK;
 use super::samples::Data;
+use super::sparse::transposed;
 use crate::math::rng::Rng;
 
 /// Most examples that are looked at.
@@ -24,6 +26,21 @@ pub(super) fn random(width: usize, rank: usize, seed: u64) -> Vec<f32> {
     rows
 }
 
+/// Features of which there are this many times as many as of directions keep random directions at right
+/// angles, nearly, as they are.
+const MANY: usize = 16;
+
+/// Random directions for sparse examples, by feature.
+pub(super) fn random_by_feature(width: usize, rank: usize, seed: u64) -> Vec<f32> {
+    if width < MANY * rank {
+        return transposed(&random(width, rank, seed), width);
+    }
+    let mut rng = Rng::stream(seed, 0, 0, OF_DIRECTIONS);
+    let scale = 1.0 / (width as f64).sqrt();
+    let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+    (0..rank * width).map(|_| (scale * normal()) as f32).collect()
+}
+
 /// The first `rank` principal directions of the training examples.
 pub(super) fn principal(data: &Data, rank: usize, seed: u64) -> Vec<f32> {
     let width = data.width;
@@ -37,8 +54,8 @@ pub(super) fn principal(data: &Data, rank: usize, seed: u64) -> Vec<f32> {
         let mut next = vec![0.0f32; directions.len()];
         for rows in rows.chunks(BLOCK) {
             for (sample, row) in rows.iter().enumerate() {
-                let values = data.row(*row).iter().zip(&mean);
-                centred.iter_mut().zip(values).for_each(|(c, (x, m))| *c = x - m);
+                write(&data.features, *row, &mut centred);
+                centred.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);
                 linear.by_sample.set_sample(sample, &centred);
             }
             linear.map(&directions, rows.len());
@@ -54,9 +71,10 @@ pub(super) fn principal(data: &Data, rank: usize, seed: u64) -> Vec<f32> {
 
 fn mean(data: &Data, rows: &[u32]) -> Vec<f32> {
     let mut sums = vec![0.0f64; data.width];
+    let mut values = vec![0.0; data.width];
     for row in rows {
-        let values = data.row(*row).iter();
-        sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += f64::from(*x));
+        write(&data.features, *row, &mut values);
+        sums.iter_mut().zip(&values).for_each(|(sum, x)| *sum += f64::from(*x));
     }
     sums.iter().map(|sum| (sum / rows.len() as f64) as f32).collect()
 }

@@ -4,10 +4,12 @@ use std::fmt::{Display, Formatter};
 use std::io::Write;
 use std::path::Path;
 
-use super::linear::Linear;
-use super::samples::read_pairs;
-use crate::data::{Examples, Features, Trained};
+use super::mapper::Mapper;
+use super::samples::{fitting, read_pairs};
+use super::sparse::transposed;
+use crate::data::{Features, Trained};
 use crate::error::{Error, Result};
+use crate::math::gemm::Kernel;
 use crate::program::predict::{PredictFlags, Predictions};
 use crate::report::Notes;
 use crate::snapshot::{SavedModel, take};
@@ -28,27 +30,27 @@ pub fn run(
     _notes: &Notes,
 ) -> Result<()> {
     flags.refuse_others("dml", &["--format", "--pairs"])?;
-    let mut map = Map::load(model)?;
     let first = model.json("first_index")?.as_u64().unwrap_or_default() as u32;
-    let examples = flags.read_examples(threads, map.inputs, first, Trained::default())?;
+    let read = |inputs| flags.read_examples(threads, inputs, first, Trained::default());
+    let (mut map, features) = Map::load(model, |inputs| Ok(fitting(read(inputs)?.features)))?;
     match &flags.pairs {
-        Some(path) => distances(&mut map, &examples, path, out),
-        None => images(&mut map, &examples, out),
+        Some(path) => distances(&mut map, &features, path, out),
+        None => images(&mut map, &features, out),
     }
 }
 
-fn images(map: &mut Map, examples: &Examples, out: &mut (dyn Write + Send)) -> Result<()> {
+fn images(map: &mut Map, features: &Features, out: &mut (dyn Write + Send)) -> Result<()> {
     let names: Vec<String> = (1..=map.rank).map(|number| format!("x{number}")).collect();
     let mut predictions = Predictions::begin(out, &names.join(","))?;
-    let rows: Vec<u32> = (0..examples.rows() as u32).collect();
+    let rows: Vec<u32> = (0..features.rows() as u32).collect();
     for rows in rows.chunks(BATCH) {
-        for (sample, row) in rows.iter().enumerate() {
-            map.add(sample, &examples.features, *row, 1.0);
-        }
-        map.run(rows.len());
-        for sample in 0..rows.len() {
-            predictions.line(format_args!("{}", Image(map, sample)))?;
-        }
+        let mut written = Ok(());
+        map.mapper.map(&map.matrix, features, rows, |_, image| {
+            if written.is_ok() {
+                written = predictions.line(format_args!("{}", Image(image)));
+            }
+        });
+        written?;
         if predictions.is_closed() {
             break;
         }
@@ -58,23 +60,23 @@ fn images(map: &mut Map, examples: &Examples, out: &mut (dyn Write + Send)) -> R
 
 fn distances(
     map: &mut Map,
-    examples: &Examples,
+    features: &Features,
     path: &Path,
     out: &mut (dyn Write + Send),
 ) -> Result<()> {
-    let pairs = read_pairs(path, examples.rows())?;
+    let pairs = read_pairs(path, features.rows())?;
     let mut predictions = Predictions::begin(out, "one,two,distance")?;
     for pairs in pairs.chunks(BATCH) {
-        for (sample, [one, two]) in pairs.iter().enumerate() {
-            map.add(sample, &examples.features, *one, 1.0);
-            map.add(sample, &examples.features, *two, -1.0);
-        }
-        map.run(pairs.len());
-        for (sample, [one, two]) in pairs.iter().enumerate() {
-            let square = |r: usize| f64::from(map.linear.images.at(sample, r)).powi(2);
-            let distance = (0..map.rank).map(square).sum::<f64>().sqrt() as f32;
-            predictions.line(format_args!("{one},{two},{distance}"))?;
-        }
+        let mut written = Ok(());
+        map.mapper.map_pairs(&map.matrix, features, pairs, |at, image| {
+            let squares = image.iter().map(|x| f64::from(*x).powi(2));
+            let distance = squares.sum::<f64>().sqrt() as f32;
+            let [one, two] = pairs[at];
+            if written.is_ok() {
+                written = predictions.line(format_args!("{one},{two},{distance}"));
+            }
+        });
+        written?;
         if predictions.is_closed() {
             break;
         }
@@ -84,16 +86,14 @@ fn distances(
 
 /// L, and vectors on their way through it.
 struct Map {
+    /// By row, or by feature if examples are sparse.
     matrix: Vec<f32>,
-    inputs: usize,
     rank: usize,
-    linear: Linear,
-    /// The vectors of a mini-batch, then zeros again.
-    vectors: Vec<f32>,
+    mapper: Mapper,
 }
 
 impl Map {
-    fn load(model: &SavedModel) -> Result<Map> {
+    fn load(model: &SavedModel, features: impl FnOnce(usize) -> Result<Features>) -> Result<(Map, Features)> {
         let whole = |key: &str| Ok::<_, Error>(model.json(key)?.as_u64().unwrap_or_default() as usize);
         let (inputs, rank) = (whole("inputs")?, whole("dimensions")?);
         let tensor = take(&mut model.tensors()?, "L")?;
@@ -101,46 +101,24 @@ impl Map {
             let expected = format!("expected `L` of shape [{rank}, {inputs}], found {:?}", tensor.shape);
             return Err(Error::data(&model.path("model.safetensors"), 0, 0, expected));
         }
-        Ok(Map {
-            matrix: tensor.values()?,
-            inputs,
-            rank,
-            linear: Linear::new(inputs, rank, BATCH),
-            vectors: vec![0.0; BATCH * inputs],
-        })
-    }
-
-    /// Adds an example to a vector of the mini-batch, times `sign`.
-    fn add(&mut self, sample: usize, features: &Features, row: u32, sign: f32) {
-        let to = &mut self.vectors[sample * self.inputs..][..self.inputs];
-        if let Some(values) = features.dense_row(row as usize) {
-            to.iter_mut().zip(values).for_each(|(to, value)| *to += sign * value);
-        } else if let Some((columns, values)) = features.sparse_row(row as usize) {
-            let pairs = columns.iter().zip(values);
-            pairs.for_each(|(column, value)| to[*column as usize] += sign * value);
+        let features = features(inputs)?;
+        let mut matrix: Vec<f32> = tensor.values()?;
+        if matches!(features, Features::Sparse { .. }) {
+            matrix = transposed(&matrix, inputs);
         }
-    }
-
-    /// Maps the first `count` vectors.
-    fn run(&mut self, count: usize) {
-        let vectors = self.vectors.chunks_exact_mut(self.inputs).take(count);
-        self.linear.by_sample.resize(count);
-        for (sample, vector) in vectors.enumerate() {
-            self.linear.by_sample.set_sample(sample, vector);
-            vector.fill(0.0);
-        }
-        self.linear.map(&self.matrix, count);
+        let mapper = Mapper::new(&features, Kernel::new(), rank, BATCH);
+        Ok((Map { matrix, rank, mapper }, features))
     }
 }
 
 /// An image, with commas between its numbers.
-struct Image<'a>(&'a Map, usize);
+struct Image<'a>(&'a [f32]);
 
 impl Display for Image<'_> {
     fn fmt(&self, to: &mut Formatter) -> std::fmt::Result {
-        for r in 0..self.0.rank {
+        for (r, x) in self.0.iter().enumerate() {
             let comma = if r > 0 { "," } else { "" };
-            write!(to, "{comma}{}", self.0.linear.images.at(self.1, r))?;
+            write!(to, "{comma}{x}")?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::mapper::write;
 use super::options::Options;
 use crate::data::{
     Examples, ExamplesFormat, ExamplesOptions, Features, TargetColumn, load_examples,
@@ -15,8 +16,11 @@ use crate::program::holdout::is_held_out;
 
 /// Part of the examples that is held out where the user does not say.
 const HOLDOUT: f64 = 0.1;
+/// Sparse examples are written out if at least one value of so many is not 0: products of whole
+/// matrices make that much better use of the processor than sums of some of their rows.
+const SPARSE: usize = 32;
 /// Most values of sparse examples, written out.
-const VALUES_MAX: usize = 1 << 32;
+const VALUES_MAX: usize = 1 << 30;
 /// A standard deviation this much smaller than the values is rounding.
 const CONSTANT: f64 = 1e-6;
 
@@ -25,10 +29,10 @@ static SAMPLE: &[u8] = include_bytes!("../../../datasets/sample-dml/clusters.sam
 /// What all workers of a process read.
 pub(super) struct Data {
     pub(super) width: usize,
-    /// Examples × width, scaled.
-    values: Vec<f32>,
-    /// Of the examples for the test, if they are others.
-    test_values: Option<Vec<f32>>,
+    /// The examples, scaled.
+    pub(super) features: Features,
+    /// The examples for the test, if they are others.
+    test: Option<Features>,
     /// By example: its class.
     pub(super) classes: Vec<u32>,
     pub(super) test_classes: Vec<u32>,
@@ -78,13 +82,13 @@ impl Data {
         let (classes, test_classes) = classes(&train, test.as_ref(), listed)?;
         let pairs = pairs(&classes)?;
         let (width, names, first_index) = (train.features.width(), train.names.clone(), train.first_index);
-        let mut values = dense(train.features)?;
-        let scales = scales(&values, width, &train_rows);
-        scale(&mut values, &scales);
+        let mut features = fitting(train.features);
+        let scales = scales(&features, &train_rows);
+        scale(&mut features, &scales);
         let mut data = Data {
             width,
-            values,
-            test_values: None,
+            features,
+            test: None,
             test_rows: if classes.is_empty() { Vec::new() } else { held },
             classes,
             test_classes,
@@ -96,26 +100,27 @@ impl Data {
         };
         if let Some(test) = test {
             data.test_rows = (0..test.rows() as u32).collect();
-            let mut values = dense(test.features)?;
-            scale(&mut values, &data.scales);
-            data.test_values = Some(values);
+            let mut features = test.features;
+            scale(&mut features, &data.scales);
+            data.test = Some(features);
         }
         Ok(data)
     }
 
-    /// An example.
-    pub(super) fn row(&self, row: u32) -> &[f32] {
-        &self.values[row as usize * self.width..][..self.width]
+    /// True if the examples are not written out.
+    pub(super) fn is_sparse(&self) -> bool {
+        matches!(self.features, Features::Sparse { .. })
     }
 
     /// True if there is such an example.
     pub(super) fn has(&self, row: u32) -> bool {
-        (row as usize + 1) * self.width <= self.values.len()
+        (row as usize) < self.features.rows()
     }
 
-    /// Puts the difference of a pair to its place.
+    /// Puts the difference of a pair of examples that are written out to its place.
     pub(super) fn subtract(&self, [one, two]: [u32; 2], to: &mut BySample, sample: usize) {
-        let (one, two) = (self.row(one), self.row(two));
+        let row = |row: u32| self.features.dense_row(row as usize).unwrap_or_default();
+        let (one, two) = (row(one), row(two));
         for (panel, (one, two)) in one.chunks(PANEL).zip(two.chunks(PANEL)).enumerate() {
             let to = to.piece_mut(panel, sample);
             for (to, (one, two)) in to.iter_mut().zip(one.iter().zip(two)) {
@@ -124,15 +129,14 @@ impl Data {
         }
     }
 
-    /// A test example.
-    pub(super) fn test_row(&self, row: u32) -> &[f32] {
-        let values = self.test_values.as_ref().unwrap_or(&self.values);
-        &values[row as usize * self.width..][..self.width]
+    /// Where the test examples are.
+    pub(super) fn test_features(&self) -> &Features {
+        self.test.as_ref().unwrap_or(&self.features)
     }
 
     /// The class of a test example.
     pub(super) fn test_class(&self, row: u32) -> u32 {
-        match &self.test_values {
+        match &self.test {
             Some(_) => self.test_classes[row as usize],
             None => self.classes[row as usize],
         }
@@ -169,39 +173,37 @@ fn classes(
     Ok((classes.of, of_test.unwrap_or_default()))
 }
 
-/// All values, sparse ones written out.
-fn dense(features: Features) -> Result<Vec<f32>> {
+/// The examples as they are best worked with: few values among many features as they are, others written
+/// out.
+pub(super) fn fitting(features: Features) -> Features {
     let (rows, width) = (features.rows(), features.width());
-    if rows.saturating_mul(width) > VALUES_MAX {
-        return Err(Error::Usage(format!(
-            "{rows} sparse examples of {width} features are too large to be written out; use fewer"
-        )));
+    let all = rows.saturating_mul(width);
+    if matches!(features, Features::Dense { .. }) || features.values() < all / SPARSE || all > VALUES_MAX {
+        return features;
     }
-    match features {
-        Features::Dense { values, .. } => Ok(values),
-        sparse @ Features::Sparse { .. } => {
-            let mut values = vec![0.0; rows * width];
-            for (row, values) in values.chunks_exact_mut(width.max(1)).enumerate() {
-                if let Some((columns, found)) = sparse.sparse_row(row) {
-                    let pairs = columns.iter().zip(found);
-                    pairs.for_each(|(column, value)| values[*column as usize] = *value);
-                }
-            }
-            Ok(values)
-        }
+    let mut values = vec![0.0; all];
+    for (row, values) in (0..).zip(values.chunks_exact_mut(width.max(1))) {
+        write(&features, row, values);
     }
+    Features::Dense { width, values }
 }
 
 /// What brings each feature to one standard deviation, such that the squared distances of pairs of
 /// examples have mean 1.
-fn scales(values: &[f32], width: usize, rows: &[u32]) -> Vec<f64> {
+fn scales(features: &Features, rows: &[u32]) -> Vec<f64> {
+    let width = features.width();
     let (mut sums, mut squares) = (vec![0.0f64; width], vec![0.0f64; width]);
+    let mut add = |column: usize, value: f32| {
+        let value = f64::from(value);
+        sums[column] += value;
+        squares[column] += value * value;
+    };
     for row in rows {
-        let values = &values[*row as usize * width..][..width];
-        for ((sum, square), value) in sums.iter_mut().zip(&mut squares).zip(values) {
-            let value = f64::from(*value);
-            *sum += value;
-            *square += value * value;
+        if let Some(values) = features.dense_row(*row as usize) {
+            values.iter().enumerate().for_each(|(column, value)| add(column, *value));
+        } else if let Some((columns, values)) = features.sparse_row(*row as usize) {
+            let pairs = columns.iter().zip(values);
+            pairs.for_each(|(column, value)| add(*column as usize, *value));
         }
     }
     let count = rows.len() as f64;
@@ -217,10 +219,17 @@ fn scales(values: &[f32], width: usize, rows: &[u32]) -> Vec<f64> {
     deviations.iter().map(scale).collect()
 }
 
-fn scale(values: &mut [f32], scales: &[f64]) {
-    for row in values.chunks_exact_mut(scales.len().max(1)) {
-        for (value, scale) in row.iter_mut().zip(scales) {
-            *value = (f64::from(*value) * scale) as f32;
+fn scale(features: &mut Features, scales: &[f64]) {
+    let scaled = |value: &mut f32, scale: f64| *value = (f64::from(*value) * scale) as f32;
+    match features {
+        Features::Dense { values, .. } => {
+            for row in values.chunks_exact_mut(scales.len().max(1)) {
+                row.iter_mut().zip(scales).for_each(|(value, scale)| scaled(value, *scale));
+            }
+        }
+        Features::Sparse { columns, values, .. } => {
+            let pairs = values.iter_mut().zip(columns);
+            pairs.for_each(|(value, column)| scaled(value, scales[*column as usize]));
         }
     }
 }

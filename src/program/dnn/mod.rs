@@ -19,7 +19,8 @@
 //! few of them; what a layer has learned leaves while the gradients of the layers before it are
 //! still being computed (wait-free back-propagation: Zhang et al., USENIX ATC 2017). Under `bsp` the
 //! changes of W workers are averaged: with one mini-batch a clock and plain gradient steps that is a
-//! mini-batch W times as large. Otherwise they count 1/√W each.
+//! mini-batch W times as large. Otherwise they count less by the rule of `--step-scaling`
+//! (`program/staleness.rs`): 1/√W each if all workers are equally quick and see each other's last clocks.
 //!
 //! With plain gradient steps, `--exchange` lets what a gradient is made of travel in the place of a
 //! layer's changes, where that is less: `program/factors.rs`. Momentum and Adam step by what they remember
@@ -61,6 +62,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::About;
 use super::factors::{self, Counts, Form, Replica};
+use super::staleness::{Progress, Scaling};
 use crate::engine::{Defaults, Host, Objective, Program, Worker};
 use crate::error::{Error, Result};
 use crate::math::activation::Activation;
@@ -116,6 +118,7 @@ struct Setup {
     sizes: Vec<usize>,
     clocks_per_pass: u64,
     workers: u32,
+    scaling: Scaling,
     /// Test samples are there.
     tests: bool,
     /// By layer: its table, if what travels are factors.
@@ -132,7 +135,7 @@ impl Program for Dnn {
         vec!["test_loss", "test_accuracy"]
     }
 
-    fn tables(&self, _world: &World) -> Vec<TableSpec> {
+    fn tables(&self, world: &World) -> Vec<TableSpec> {
         let layers = self.setup.sizes.windows(2).enumerate();
         let table = |(number, pair): (usize, &[usize])| {
             let (inputs, units) = (pair[0] as u64 + 1, pair[1] as u64);
@@ -151,7 +154,7 @@ impl Program for Dnn {
                 },
             }
         };
-        layers.map(table).collect()
+        layers.map(table).chain([Scaling::table(world)]).collect()
     }
 
     fn load(&mut self, host: &Host) -> Result<Vec<Part>> {
@@ -164,6 +167,7 @@ impl Program for Dnn {
             sizes: [vec![data.known.inputs], hidden, vec![outputs]].concat(),
             clocks_per_pass: host.clocks_per_pass(),
             workers: host.world().workers(),
+            scaling: Scaling::new(self.options.step_scaling, host.bound())?,
             tests: !data.test_rows.is_empty(),
             factors: Vec::new(),
         };
@@ -228,10 +232,9 @@ impl Program for Dnn {
                 layer.start.get_or_insert_with(|| vec![0.0; length]);
             }
         }
-        part.exchange.set_scale(match worker.in_lockstep() {
-            true => 1.0 / self.setup.workers as f32,
-            false => 1.0 / (self.setup.workers as f32).sqrt(),
-        });
+        if worker.in_lockstep() {
+            part.exchange.set_scale(1.0 / self.setup.workers as f32);
+        }
         let lesson = Lesson {
             rule: &self.rule,
             rate: &|passes| self.rates.at(passes),
@@ -239,6 +242,7 @@ impl Program for Dnn {
             part: (clock % clocks, clocks),
             batch: self.options.batch as usize,
             exchange_every: (!alone).then_some(self.options.exchange_every as usize),
+            scaling: (!worker.in_lockstep()).then_some(self.setup.scaling),
         };
         part.train(&lesson, worker)
     }
@@ -374,7 +378,7 @@ impl Dnn {
         };
         Part {
             worker,
-            exchange: Exchange::new(&network.layers, 1.0),
+            exchange: Exchange::new(&network.layers, Progress::new(network.layers.len() as TableId)),
             network,
             rows: share(&data.train_rows),
             test_rows: share(&data.test_rows),

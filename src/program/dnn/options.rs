@@ -9,6 +9,7 @@ use crate::program::examples::ExamplesFlags;
 use crate::program::operands::Operands;
 use crate::program::factors::Exchange;
 use crate::program::flag::{above, real, whole};
+use crate::program::staleness::StepScaling;
 
 /// Most units of a layer.
 const UNITS_MAX: u32 = 1 << 20;
@@ -131,6 +132,10 @@ pub struct Options {
     /// Under bsp changes are exchanged at clocks alone: give a number of --clocks-per-pass.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole(1..=1_000_000u32))]
     pub exchange_every: u32,
+
+    /// How changes count less where several workers make them at once; under bsp they are averaged
+    #[arg(long, value_enum, default_value_t = StepScaling::Delay)]
+    pub step_scaling: StepScaling,
 
     /// Operands of products: bf16 takes half the time where the processor has instructions for it
     ///

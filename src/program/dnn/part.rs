@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::math::gemm::{BySample, Processor};
 use crate::math::rng::Rng;
 use crate::program::factors::{self, Copies, Replica};
+use crate::program::staleness::{Lateness, Progress, Scaling};
 use crate::wire::message::{TableId, WorkerId};
 
 /// Streams of [`Rng`].
@@ -40,6 +41,9 @@ pub(super) struct Part {
 pub(super) struct Exchange {
     /// Part of a worker's change that counts.
     pub(super) scale: f32,
+    pub(super) progress: Progress,
+    /// Of reads since the last clock began.
+    pub(super) late: Lateness,
     /// Of a sparse layer: the exchange after which a row was read, and which rows have changed
     /// since the last one.
     pub(super) read: Vec<u64>,
@@ -54,12 +58,14 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(layers: &[Layer], scale: f32) -> Exchange {
+    pub(super) fn new(layers: &[Layer], progress: Progress) -> Exchange {
         let width = layers.iter().map(|layer| layer.width()).max().unwrap_or(0);
         let sparse = layers.first().filter(|layer| layer.sparse);
         let rows = sparse.map_or(0, |layer| layer.rows());
         Exchange {
-            scale,
+            scale: 1.0,
+            progress,
+            late: Lateness::default(),
             read: vec![0; rows],
             changed: Vec::new(),
             is_changed: vec![false; rows],
@@ -77,11 +83,21 @@ impl Exchange {
         replicas.for_each(|replica| replica.scale = scale);
     }
 
+    /// The same by what others do.
+    fn rescale(&mut self, scaling: Scaling, worker: &mut Worker) -> Result<()> {
+        let replicas = self.replicas.iter_mut().flatten();
+        replicas.for_each(|replica| self.late.add(replica.take_lateness()));
+        let scale = self.progress.scale(scaling, self.late.take(), worker)?;
+        self.set_scale(scale as f32);
+        Ok(())
+    }
+
     /// Reads a row of a layer's table.
-    fn read(&self, table: TableId, layer: &mut Layer, row: usize, worker: &mut Worker) -> Result<()> {
+    fn read(&mut self, table: TableId, layer: &mut Layer, row: usize, worker: &mut Worker) -> Result<()> {
         let place = row * layer.width()..(row + 1) * layer.width();
         let to = &mut layer.weights[place.clone()];
         worker.read_into(table, row as u64, to)?;
+        self.late.note(worker);
         if let Some(start) = &mut layer.start {
             start[place.clone()].copy_from_slice(&layer.weights[place]);
         }
@@ -221,6 +237,8 @@ pub(super) struct Lesson<'a> {
     pub(super) batch: usize,
     /// Mini-batches between exchanges; `None`: at the end alone.
     pub(super) exchange_every: Option<usize>,
+    /// Which part of changes counts; `None`: that which was set.
+    pub(super) scaling: Option<Scaling>,
 }
 
 impl Part {
@@ -231,6 +249,9 @@ impl Part {
         let at = |part: u64| (batches as u64 * part / lesson.part.1) as usize;
         let (first, end) = (at(lesson.part.0), at(lesson.part.0 + 1));
         self.refresh(worker)?;
+        if let Some(scaling) = lesson.scaling {
+            self.exchange.rescale(scaling, worker)?;
+        }
         for number in first..end {
             let is_last = number + 1 == end;
             let every = lesson.exchange_every;

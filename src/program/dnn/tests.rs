@@ -544,3 +544,25 @@ const REFERENCE: [[f64; 10]; 5] = [
     [1.092173168, 0.998741930, 0.903859642, 0.819413810, 0.750460392, 0.704756970, 0.680152347, 0.667762405, 0.667453413, 0.666047921],
     [0.616797578, 0.456178890, 0.416730726, 0.407247156, 0.394523720, 0.372463204, 0.351628807, 0.331224528, 0.304498285, 0.276373631],
 ];
+
+/// Steps that are stable when one worker takes them are too long when eight add up what they learn of
+/// the same old weights, unless they know of each other.
+#[test]
+fn steps_that_know_of_other_workers_stand_longer_rates() {
+    let after = |scaling: &str| {
+        let line = "--layers 32 --batch 32 --optimizer sgd --schedule constant --learning-rate 1 --exchange indices";
+        let options = options::<Options>(&format!("{line} --step-scaling {scaling}"));
+        let settings = Settings {
+            consistency: Consistency::Ssp,
+            staleness: 3,
+            clocks_per_pass: 4,
+            ..settings(60)
+        };
+        let make = || Ok(Dnn::new(options.clone()));
+        let run = run_in_process(InProcess::Coded, 8, 1, &settings, make);
+        run.map_or(f64::INFINITY, |records| records.last().unwrap().objective)
+    };
+    let [none, staleness, delay] = ["none", "staleness", "delay"].map(after);
+    assert!(none > 1.0, "{none}");
+    assert!(staleness < 0.7 && delay < 0.7, "{staleness} {delay}");
+}

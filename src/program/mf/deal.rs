@@ -12,11 +12,12 @@ use super::options::{Options, Way};
 use super::part::{Items, Part, Users};
 use super::ratings::{Ordered, Place, SharedPieces};
 use super::rotate::Rotating;
-use super::share::Shared;
+use super::share::{PROGRESS, Shared};
 use super::sums::Sums;
 use crate::data::{NO_ROW, Rating};
 use crate::math::factors::{Factors, Kernel};
 use crate::math::rng::Rng;
+use crate::program::staleness::Progress;
 use crate::scheduler::partition::Partition;
 use crate::wire::message::WorkerId;
 
@@ -207,7 +208,7 @@ fn shared(setup: &Setup, users: &Users) -> Shared {
         needed: (0..clocks).map(needed).collect(),
         seen: Factors::zeros(setup.by_block.variables(), setup.rank),
         start: None,
-        progress: None,
+        progress: Progress::new(PROGRESS),
         own: None,
     }
 }

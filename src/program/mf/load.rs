@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::options::{Options, Parallel, StepScaling, Way};
+use super::options::{Options, Parallel, Way};
 use super::part::{Items, Part};
 use super::ratings::SharedPieces;
 use super::{Setup, ccd, deal};
@@ -16,7 +16,7 @@ use crate::engine::Host;
 use crate::error::{Error, Result};
 use crate::math::factors::Step;
 use crate::program::holdout::is_held_out;
-use crate::ps::Consistency;
+use crate::program::staleness::Scaling;
 use crate::scheduler::partition::Partition;
 use crate::scheduler::rotation::Rotation;
 
@@ -126,12 +126,7 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
     let blocks = workers * per_worker;
     let clocks = host.clocks_per_pass();
     let bound = host.bound();
-    let bounded = bound.consistency() != Consistency::Async;
-    if options.step_scaling() == StepScaling::Staleness && !bounded {
-        return Err(Error::Usage(
-            "--step-scaling: async has no bound on staleness, say delay or none".into(),
-        ));
-    }
+    let scaling = Scaling::new(options.step_scaling(), bound)?;
     let turns = match way {
         Way::Rotate => u64::from(blocks),
         Way::Share => clocks,
@@ -168,9 +163,7 @@ fn setup(options: &Options, ratings: &Ratings, host: &Host) -> Result<Setup> {
         biased: options.biased(),
         iterations: options.inner_iterations(),
         confidence: options.confidence(),
-        scaling: options.step_scaling(),
-        staleness: bound.staleness(),
-        bounded,
+        scaling,
     })
 }
 

@@ -87,8 +87,9 @@ use crate::snapshot::{Model, Tensor};
 use crate::wire::message::{Clock, Elements, TableId, WorkerId};
 
 use super::About;
+use super::staleness::Scaling;
 use options::Way;
-pub use options::{Method, Options, Parallel, StepScaling};
+pub use options::{Method, Options, Parallel};
 use part::{Items, Part};
 use sums::Sums;
 
@@ -150,10 +151,7 @@ struct Setup {
     iterations: u32,
     /// With `--implicit`.
     confidence: Option<f64>,
-    scaling: StepScaling,
-    /// Clocks that a read may miss, where there is such a bound.
-    staleness: u32,
-    bounded: bool,
+    scaling: Scaling,
 }
 
 /// The turns of one clock, counted through all passes.
@@ -201,10 +199,9 @@ impl Program for Mf {
             ],
             Way::Share => {
                 let (items, width) = (by_block.variables(), self.options.rank() + 1);
-                let workers = world.workers() as usize;
                 vec![
                     shared("items", items, width, ElementType::F32),
-                    shared("progress", workers, 1, ElementType::I64),
+                    Scaling::table(world),
                 ]
             }
         }
@@ -323,9 +320,7 @@ impl Mf {
             biased: options.biased(),
             iterations: options.inner_iterations(),
             confidence: None,
-            scaling: options.step_scaling(),
-            staleness: 0,
-            bounded: true,
+            scaling: Scaling::default(),
         };
         Mf { options, setup }
     }

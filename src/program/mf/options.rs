@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::error::{Error, Result};
 use crate::program::flag::{above, real, whole};
+use crate::program::staleness::StepScaling;
 
 /// Most factors.
 const FACTORS_MAX: u32 = 65_536;
@@ -39,17 +40,6 @@ pub enum Parallel {
     Model,
     /// All items are shared, as stale as --staleness allows; for comparison
     Data,
-}
-
-/// How steps on shared items know of the other workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StepScaling {
-    /// Not at all
-    None,
-    /// Divided by √((s+1) P): s of --staleness, P workers
-    Staleness,
-    /// Divided by √(1 + updates by others that a clock of this worker missed)
-    Delay,
 }
 
 /// The flags.

@@ -6,18 +6,9 @@
 //! is computed on old factors, whatever the consistency. Users stay with their worker and are never
 //! stale.
 //!
-//! **Steps know of staleness** (`--step-scaling`). P workers that add up steps which they have
-//! computed from the same old factors go P times as far as one. Under the bound s at most (s+1)P
-//! clocks' updates are missing, and descent with steps σ/√t converges with σ ∝ 1/√((s+1)P) (Ho et
-//! al., NIPS 2013, theorem 1): `staleness` divides the steps on items by √((s+1)P). That is the
-//! worst case, which eager pushes rarely meet. What the proof bounds is the number of updates that
-//! are missing when one is made; with the number n itself in its place (delay-tolerant AdaGrad:
-//! McMahan & Streeter, NIPS 2014) `delay` divides by √(1+n). n is measured, as in DynSGD (Jiang et
-//! al., SIGMOD 2017), by the clocks that other workers completed while the last clock of this one
-//! was computed, plus those that its reads may have missed: with equal workers and fresh reads n is
-//! P−1, for one four times as slow as the others 4(P−1). Each worker shortens its own steps by the
-//! squared errors that it has met itself: P workers with a P-th of an item's ratings each would be
-//! √P too quick, which is the √P that both rules take back.
+//! **Steps on items know of staleness** (`--step-scaling`; `program/staleness.rs`). Each worker shortens
+//! its own steps by the squared errors that it has met itself: P workers with a P-th of an item's ratings
+//! each would be √P too quick, which is the √P that both rules take back.
 //!
 //! **Stable rates**: test RMSE after 10 passes of `petuum generate mf --ratings 1000000 --users 12000
 //! --items 6000`, `-k 32 --regularization 0.03 --clocks-per-pass 4`, on 2 cores:
@@ -40,15 +31,15 @@
 
 use std::sync::Arc;
 
-use super::options::StepScaling;
 use super::part::Users;
 use super::{ITEMS, Setup};
 use crate::engine::Worker;
 use crate::error::Result;
 use crate::math::factors::{Factors, Head, Step};
+use crate::program::staleness::{Lateness, Progress};
 use crate::wire::message::{Elements, TableId};
 
-/// The table of the clocks that each worker has completed; with `--step-scaling delay`.
+/// The table of the clocks that each worker has completed.
 pub(super) const PROGRESS: TableId = 1;
 
 /// A worker's view of the shared items. Rows are positions of the partition.
@@ -61,8 +52,8 @@ pub(super) struct Shared {
     pub(super) seen: Factors,
     /// The items that each clock of a pass needs, ascending.
     pub(super) needed: Vec<Vec<u64>>,
-    /// The clocks of others that the last reads knew of.
-    pub(super) progress: Option<u64>,
+    /// What is known of the clocks of others.
+    pub(super) progress: Progress,
     /// The items of this worker's block, where others must know of them at the end.
     pub(super) own: Option<Factors>,
 }
@@ -77,10 +68,10 @@ impl Shared {
         worker: &mut Worker,
     ) -> Result<()> {
         let rows = std::mem::take(&mut self.needed[segment]);
-        let delay = self.read(&rows, setup.step.floor(), worker)?;
+        let mut late = self.read(&rows, setup.step.floor(), worker)?;
         let before = Copied::of(&self.seen, &rows);
         let step = Step {
-            others: self.scaling(setup, delay, worker)?,
+            others: self.progress.scale(setup.scaling, late.take(), worker)? as f32,
             ..setup.step
         };
         let factors = Arc::make_mut(&mut users.factors);
@@ -94,11 +85,11 @@ impl Shared {
         Ok(())
     }
 
-    /// Reads items; the mean staleness that was observed. Where factors are to be no less than
+    /// Reads items; the staleness that was observed. Where factors are to be no less than
     /// `floor`, a sum of steps may be less: each step knew that the others kept to it.
-    fn read(&mut self, rows: &[u64], floor: f32, worker: &mut Worker) -> Result<f64> {
+    fn read(&mut self, rows: &[u64], floor: f32, worker: &mut Worker) -> Result<Lateness> {
         worker.prefetch(ITEMS, rows);
-        let mut staleness = 0;
+        let mut late = Lateness::default();
         for &row in rows {
             let at = row as usize;
             let (bias, factors) = worker
@@ -108,40 +99,9 @@ impl Shared {
             self.seen.heads_mut()[at].bias = *bias;
             let to = self.seen.row_mut(at).iter_mut();
             to.zip(factors).for_each(|(to, from)| *to = from.max(floor));
-            staleness += worker.last_staleness();
+            late.note(worker);
         }
-        Ok(staleness as f64 / rows.len().max(1) as f64)
-    }
-
-    /// How many times as long as usual steps on items are; `delay` is the mean staleness of reads.
-    fn scaling(&mut self, setup: &Setup, delay: f64, worker: &mut Worker) -> Result<f32> {
-        let workers = f64::from(worker.world().workers());
-        let missing = match setup.scaling {
-            StepScaling::None => 0.0,
-            StepScaling::Staleness => (f64::from(setup.staleness) + 1.0) * workers - 1.0,
-            StepScaling::Delay => {
-                // Without a bound a worker that is ahead cannot tell late updates from those that
-                // were never made.
-                let late = if setup.bounded { delay } else { 0.0 };
-                self.overtaken(worker)? + late * (workers - 1.0)
-            }
-        };
-        Ok((1.0 / (1.0 + missing).sqrt()) as f32)
-    }
-
-    /// The clocks that other workers have completed since this was last asked; before the first
-    /// time, one of each.
-    fn overtaken(&mut self, worker: &mut Worker) -> Result<f64> {
-        let mut clocks = 0;
-        let own = u64::from(worker.id());
-        for other in (0..u64::from(worker.world().workers())).filter(|other| *other != own) {
-            clocks += worker.read::<i64>(PROGRESS, other)?[0] as u64;
-        }
-        worker.inc::<i64>(PROGRESS, own, &[1]);
-        let others = worker.world().workers() - 1;
-        let since = self.progress.map_or(u64::from(others), |last| clocks - last);
-        self.progress = Some(clocks);
-        Ok(since as f64)
+        Ok(late)
     }
 
     /// The worker's share of the objective, by items as the read rule shows them to it.
