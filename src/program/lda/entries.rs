@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::math::prefetch::prefetch;
 use crate::math::sixteen::{LANES, Simd};
 
+/// How many tokens ahead a document is asked for.
+const AHEAD: usize = 16;
+
 /// The sparse topic counts of documents.
 #[derive(Debug)]
 pub(super) struct Entries {
@@ -38,6 +41,7 @@ impl Entries {
             starts.push(start);
         }
         let arena = vec![0; end as usize];
+        crate::math::pages::prefer_large(&arena);
         Ok((Entries { arena, shift }, starts))
     }
 
@@ -54,11 +58,24 @@ impl Entries {
         self.shift
     }
 
-    /// Asks for the document's first two cache lines, because they are needed soon.
+    /// Asks for where the document of `handles[at]` begins, because it is needed a little after
+    /// [`AHEAD`] others, and for the rest of the one that is needed half as far ahead: how long that
+    /// is stands at its beginning, which is there by now.
     #[inline(always)]
-    pub(super) fn touch(&self, handle: Handle) {
-        prefetch(&self.arena, handle as usize);
-        prefetch(&self.arena, handle as usize + LANES);
+    pub(super) fn touch_ahead(&self, handles: &[Handle], at: usize) {
+        if let Some(&later) = handles.get(at + AHEAD) {
+            prefetch(&self.arena, later as usize);
+        }
+        if let Some(&soon) = handles.get(at + AHEAD / 2) {
+            let entries = self.arena[soon as usize] as usize;
+            let last = soon as usize + entries;
+            let mut line = soon as usize + LANES;
+            while line < last {
+                prefetch(&self.arena, line);
+                line += LANES;
+            }
+            prefetch(&self.arena, last);
+        }
     }
 
     /// Where an entry of `topic` is; None if there is none.
