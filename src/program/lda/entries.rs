@@ -78,47 +78,48 @@ impl Entries {
         }
     }
 
-    /// Where an entry of `topic` is; None if there is none.
+    /// Where the first entry of `topic` is; None if there is none. All are looked at: where it is
+    /// cannot be foreseen, and a wrong guess costs more than the rest.
     #[inline(always)]
     pub(super) fn find<S: Simd>(&self, simd: S, handle: Handle, topic: u32) -> Option<usize> {
-        let mut chunks = self.of(handle).chunks(LANES).enumerate();
-        chunks.find_map(|(at, chunk)| {
-            let found = simd.find(chunk, self.shift, topic);
-            (found != 0).then(|| at * LANES + found.trailing_zeros() as usize)
-        })
+        let of = self.of(handle);
+        let mut place = usize::MAX;
+        for vector in 0..of.len().div_ceil(LANES) {
+            let found = simd.find(&of[vector * LANES..], self.shift, topic);
+            let at = vector * LANES + found.trailing_zeros() as usize;
+            place = if found != 0 { place.min(at) } else { place };
+        }
+        (place != usize::MAX).then_some(place)
     }
 
     /// Takes one token out of the entry at `out` and puts one into the entry at `into`, another one.
     #[inline(always)]
     pub(super) fn shift_token<S: Simd>(&mut self, simd: S, handle: Handle, out: usize, into: usize) {
         let mask = self.count_max();
-        let rest = &mut self.arena[handle as usize..];
-        let last = rest[0] as usize;
-        rest[1 + out] -= 1;
-        let mut into = 1 + into;
-        if rest[1 + out] & mask == 0 {
-            rest[1 + out] = rest[last];
-            rest[0] -= 1;
-            into = if into == last { 1 + out } else { into };
-        }
-        let entry = rest[into];
-        if entry & mask < mask {
-            rest[into] = entry + 1;
+        let last = self.of(handle).len() - 1;
+        let is_gone = self.take(handle, out);
+        let into = if is_gone & (into == last) { out } else { into };
+        let entry = &mut self.arena[handle as usize + 1 + into];
+        if *entry & mask < mask {
+            *entry += 1;
         } else {
-            self.add(simd, handle, entry >> self.shift);
+            let topic = *entry >> self.shift;
+            self.add(simd, handle, topic);
         }
     }
 
-    /// Takes one token out of the entry at `out`.
+    /// Takes one token out of the entry at `out`; true if it was its last, and the last entry took
+    /// its place.
     #[inline(always)]
-    pub(super) fn take(&mut self, handle: Handle, out: usize) {
+    pub(super) fn take(&mut self, handle: Handle, out: usize) -> bool {
         let mask = self.count_max();
         let rest = &mut self.arena[handle as usize..];
-        rest[1 + out] -= 1;
-        if rest[1 + out] & mask == 0 {
-            rest[1 + out] = rest[rest[0] as usize];
-            rest[0] -= 1;
-        }
+        let entries = rest[0];
+        let (last, less) = (rest[entries as usize], rest[1 + out] - 1);
+        let is_gone = less & mask == 0;
+        rest[1 + out] = if is_gone { last } else { less };
+        rest[0] = entries - u32::from(is_gone);
+        is_gone
     }
 
     /// The topic of an entry.

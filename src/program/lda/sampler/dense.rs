@@ -17,7 +17,7 @@ const AHEAD: usize = 8;
 const AHEAD_VECTORS: usize = 256;
 /// Vectors that are summed before a running sum is kept, of rows of at least so many.
 const LONG_BLOCK: usize = 8;
-const LONG_ROW: usize = 20;
+const LONG_ROW: usize = 10;
 
 /// Draws the topics of tokens of the current word. Unless it shall `LEARN`, only documents change.
 #[inline(always)]
@@ -137,8 +137,7 @@ fn weigh_block<S: Simd, C: Count>(
 ) -> S::Floats {
     let mut sum = simd.splat(0.0);
     for ((counts, alpha), q) in row.iter().zip(alpha).zip(q) {
-        let mixture = simd.add(C::floats(simd, counts), simd.load(alpha));
-        sum = simd.add(sum, simd.mul(mixture, simd.load(q)));
+        sum = simd.add(sum, product(simd, counts, alpha, q));
     }
     sum
 }
@@ -155,22 +154,40 @@ fn find<S: Simd, C: Count, const BLOCK: usize>(
     let (lane, rest) = pick(simd, sums, at);
     let (lane, rest) = (lane % LANES, rest as f32);
     let running = &state.sums.lines()[..row.len().div_ceil(BLOCK)];
-    let below = running.iter().map(|line| usize::from(line.0[lane] <= rest));
+    // Whole lines, as they were written just now: parts of them would have to wait.
+    let is_below = |sum| (simd.at_most(sum, rest) >> lane & 1) as usize;
+    let below = running.iter().map(|line| is_below(simd.load(line)));
     let block = below.sum::<usize>().min(running.len() - 1);
     let first = block * BLOCK;
     if BLOCK == 1 {
         return first * LANES + lane;
     }
     // The block's sums once more, in the same order and so with the same roundings.
-    let before = if block > 0 { running[block - 1].0[lane] } else { 0.0 };
+    let before = match block {
+        0 => simd.splat(0.0),
+        block => simd.load(&running[block - 1]),
+    };
     let end = (first + BLOCK).min(row.len());
-    let weights = state.alpha.lines()[first..end].iter().zip(&state.q.lines()[first..end]);
-    let (mut own, mut vector) = (0.0, first);
+    let weights = state.alpha.lines()[first..end].iter();
+    let weights = weights.zip(&state.q.lines()[first..end]);
+    let (mut own, mut vector) = (simd.splat(0.0), first);
     for (counts, (alpha, q)) in row[first..end].iter().zip(weights) {
-        own += (counts[lane].get() as f32 + alpha.0[lane]) * q.0[lane];
-        vector += usize::from(before + own <= rest);
+        own = simd.add(own, product(simd, counts, alpha, q));
+        vector += is_below(simd.add(before, own));
     }
     vector.min(end - 1) * LANES + lane
+}
+
+/// (n_dk + α_k) q_k of sixteen topics.
+#[inline(always)]
+fn product<S: Simd, C: Count>(
+    simd: S,
+    counts: &[C; LANES],
+    alpha: &Line,
+    q: &Line,
+) -> S::Floats {
+    let mixture = simd.add(C::floats(simd, counts), simd.load(alpha));
+    simd.mul(mixture, simd.load(q))
 }
 
 /// Σ_k (n_dk + α_k) q_k and Σ_k n_dk.

@@ -197,7 +197,9 @@ pub(super) fn find_entry<S: Simd>(
     let (lane, rest) = pick(simd, sums, at);
     let rest = rest as f32;
     let running = state.sums.lines()[..entries.div_ceil(LANES)].iter();
-    let vector: usize = running.map(|line| usize::from(line.0[lane % LANES] <= rest)).sum();
+    // Whole lines, as they were written just now: parts of them would have to wait.
+    let is_below = |line| simd.at_most(simd.load(line), rest) >> (lane % LANES) & 1;
+    let vector = running.map(is_below).sum::<u32>() as usize;
     let found = vector * LANES + lane;
     // Rounding may lead past the lane's last entry.
     if found < entries {
