@@ -249,7 +249,7 @@ complete -c petuum -n "__fish_petuum_using_subcommand lda" -l holdout -d 'Part o
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l left-to-right -d 'At the end, also estimate ln p of whole held-out documents with so many particles' -r
 complete -c petuum -n "__fish_petuum_using_subcommand lda" -l parallel -d 'What workers share' -r -f -a "model\t'Word blocks rotate around the workers; counts of words are never stale'
 data\t'Counts of all words are shared, as stale as --staleness allows; for comparison'"
-complete -c petuum -n "__fish_petuum_using_subcommand lda" -l sampler -d 'How topics are drawn' -r -f -a "auto\t'What is fastest for so many topics: dense or sparse'
+complete -c petuum -n "__fish_petuum_using_subcommand lda" -l sampler -d 'How topics are drawn' -r -f -a "auto\t'What is fastest for so many topics and such documents: dense or sparse'
 dense\t'All topics weighed, sixteen at a time; exact'
 sparse\t'The document\'s topics weighed, a tree for the others; exact'
 alias\t'Metropolis-Hastings steps, proposals from alias tables; exact, but moves less'

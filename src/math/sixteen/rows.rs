@@ -24,6 +24,8 @@ pub enum Width {
 #[derive(Debug, Clone)]
 pub struct Rows {
     lines: Vec<Bytes>,
+    /// How many lines the rows named so far take.
+    end: usize,
     /// Sixteens in a row.
     sixteens: usize,
 }
@@ -33,28 +35,35 @@ impl Rows {
     pub fn new(counts: usize) -> Rows {
         Rows {
             lines: vec![],
+            end: 0,
             sixteens: counts.div_ceil(LANES),
         }
     }
 
-    /// Adds a row of zeros whose counts stay up to `largest`; its name, or None where names end.
+    /// Sixteens in a row.
+    #[inline(always)]
+    pub fn sixteens(&self) -> usize {
+        self.sixteens
+    }
+
+    /// Names another row, of zeros whose counts stay up to `largest`: there after [`Rows::finish`]. None
+    /// where names end.
     pub fn push(&mut self, largest: u32) -> Option<u32> {
         let (width, bytes) = match largest {
             0..=0xFF => (0, 1),
             0x100..=0xFFFF => (1, 2),
             _ => (2, 4),
         };
-        let name = u32::try_from(self.lines.len()).ok()?.checked_mul(4)? | width;
-        let lines = (self.sixteens * LANES * bytes).div_ceil(BYTES);
-        self.lines
-            .resize(self.lines.len() + lines, Bytes([0; BYTES]));
+        let name = u32::try_from(self.end).ok()?.checked_mul(4)? | width;
+        self.end += (self.sixteens * LANES * bytes).div_ceil(BYTES);
         Some(name)
     }
 
-    /// No more rows come: gives back what was reserved for them, and wishes for large pages.
+    /// No more rows come: makes them all at once, on large pages if there are any.
     pub fn finish(&mut self) {
-        self.lines.shrink_to_fit();
-        crate::math::pages::prefer_large(&self.lines);
+        self.lines = Vec::with_capacity(self.end);
+        crate::math::pages::prefer_large(self.lines.spare_capacity_mut());
+        self.lines.resize(self.end, Bytes([0; BYTES]));
     }
 
     /// How wide the counts of the row `name` are.

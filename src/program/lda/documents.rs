@@ -209,8 +209,14 @@ fn bump<C: Count>(count: &mut C, by: i32) {
 
 fn read(rows: &Rows, handle: Handle, pairs: &mut Vec<(u32, u32)>) {
     fn some<C: Count>(row: &[[C; 16]], pairs: &mut Vec<(u32, u32)>) {
-        let counts = row.as_flattened().iter().map(|count| count.get());
-        pairs.extend((0..).zip(counts).filter(|&(_, count)| count > 0));
+        for (vector, counts) in row.iter().enumerate() {
+            // Most have none where there are many topics.
+            if counts.iter().fold(0, |any, count| any | count.get()) != 0 {
+                let first = (vector * counts.len()) as u32;
+                let counts = counts.iter().map(|count| count.get());
+                pairs.extend((first..).zip(counts).filter(|&(_, count)| count > 0));
+            }
+        }
     }
     match Rows::width(handle) {
         Width::One => some(rows.row::<u8>(handle), pairs),

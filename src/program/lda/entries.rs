@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::math::prefetch::prefetch;
 use crate::math::sixteen::{LANES, Simd};
 
+/// How many tokens ahead a document is asked for.
+const AHEAD: usize = 16;
+
 /// The sparse topic counts of documents.
 #[derive(Debug)]
 pub(super) struct Entries {
@@ -38,6 +41,7 @@ impl Entries {
             starts.push(start);
         }
         let arena = vec![0; end as usize];
+        crate::math::pages::prefer_large(&arena);
         Ok((Entries { arena, shift }, starts))
     }
 
@@ -54,54 +58,68 @@ impl Entries {
         self.shift
     }
 
-    /// Asks for the document's first two cache lines, because they are needed soon.
+    /// Asks for where the document of `handles[at]` begins, because it is needed a little after
+    /// [`AHEAD`] others, and for the rest of the one that is needed half as far ahead: how long that
+    /// is stands at its beginning, which is there by now.
     #[inline(always)]
-    pub(super) fn touch(&self, handle: Handle) {
-        prefetch(&self.arena, handle as usize);
-        prefetch(&self.arena, handle as usize + LANES);
+    pub(super) fn touch_ahead(&self, handles: &[Handle], at: usize) {
+        if let Some(&later) = handles.get(at + AHEAD) {
+            prefetch(&self.arena, later as usize);
+        }
+        if let Some(&soon) = handles.get(at + AHEAD / 2) {
+            let entries = self.arena[soon as usize] as usize;
+            let last = soon as usize + entries;
+            let mut line = soon as usize + LANES;
+            while line < last {
+                prefetch(&self.arena, line);
+                line += LANES;
+            }
+            prefetch(&self.arena, last);
+        }
     }
 
-    /// Where an entry of `topic` is; None if there is none.
+    /// Where the first entry of `topic` is; None if there is none. All are looked at: where it is
+    /// cannot be foreseen, and a wrong guess costs more than the rest.
     #[inline(always)]
     pub(super) fn find<S: Simd>(&self, simd: S, handle: Handle, topic: u32) -> Option<usize> {
-        let mut chunks = self.of(handle).chunks(LANES).enumerate();
-        chunks.find_map(|(at, chunk)| {
-            let found = simd.find(chunk, self.shift, topic);
-            (found != 0).then(|| at * LANES + found.trailing_zeros() as usize)
-        })
+        let of = self.of(handle);
+        let mut place = usize::MAX;
+        for vector in 0..of.len().div_ceil(LANES) {
+            let found = simd.find(&of[vector * LANES..], self.shift, topic);
+            let at = vector * LANES + found.trailing_zeros() as usize;
+            place = if found != 0 { place.min(at) } else { place };
+        }
+        (place != usize::MAX).then_some(place)
     }
 
     /// Takes one token out of the entry at `out` and puts one into the entry at `into`, another one.
     #[inline(always)]
     pub(super) fn shift_token<S: Simd>(&mut self, simd: S, handle: Handle, out: usize, into: usize) {
         let mask = self.count_max();
-        let rest = &mut self.arena[handle as usize..];
-        let last = rest[0] as usize;
-        rest[1 + out] -= 1;
-        let mut into = 1 + into;
-        if rest[1 + out] & mask == 0 {
-            rest[1 + out] = rest[last];
-            rest[0] -= 1;
-            into = if into == last { 1 + out } else { into };
-        }
-        let entry = rest[into];
-        if entry & mask < mask {
-            rest[into] = entry + 1;
+        let last = self.of(handle).len() - 1;
+        let is_gone = self.take(handle, out);
+        let into = if is_gone & (into == last) { out } else { into };
+        let entry = &mut self.arena[handle as usize + 1 + into];
+        if *entry & mask < mask {
+            *entry += 1;
         } else {
-            self.add(simd, handle, entry >> self.shift);
+            let topic = *entry >> self.shift;
+            self.add(simd, handle, topic);
         }
     }
 
-    /// Takes one token out of the entry at `out`.
+    /// Takes one token out of the entry at `out`; true if it was its last, and the last entry took
+    /// its place.
     #[inline(always)]
-    pub(super) fn take(&mut self, handle: Handle, out: usize) {
+    pub(super) fn take(&mut self, handle: Handle, out: usize) -> bool {
         let mask = self.count_max();
         let rest = &mut self.arena[handle as usize..];
-        rest[1 + out] -= 1;
-        if rest[1 + out] & mask == 0 {
-            rest[1 + out] = rest[rest[0] as usize];
-            rest[0] -= 1;
-        }
+        let entries = rest[0];
+        let (last, less) = (rest[entries as usize], rest[1 + out] - 1);
+        let is_gone = less & mask == 0;
+        rest[1 + out] = if is_gone { last } else { less };
+        rest[0] = entries - u32::from(is_gone);
+        is_gone
     }
 
     /// The topic of an entry.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::options::{Options, Parallel};
 use super::part::Part;
 use crate::scheduler::partition::Partition;
-use super::sampler::Sampler;
+use super::sampler::{Sampler, choose};
 use super::{DATA_TURNS, Setup};
 use crate::data::{Corpus, Tally, load_corpus, load_corpus_bytes};
 use crate::engine::Host;
@@ -50,11 +50,13 @@ pub(super) fn load(options: &Options, host: &Host) -> Result<(Setup, Vec<Part>)>
     let mut setup = setup(options, topics, &frequencies, host)?;
     setup.vocabulary = corpus.vocabulary.take();
     setup.documents = corpus.totals().documents;
+    let totals = corpus.totals();
+    let method = choose(options.sampler, topics, totals.tokens / totals.documents.max(1));
     let workers = host.world().local(host.rank()).len();
     let mut parts = Vec::with_capacity(workers);
     for range in deal(&corpus, workers) {
         let sampler = Sampler::with(
-            options.sampler,
+            method,
             options.mh_steps,
             vec![options.alpha; topics as usize],
             options.beta,

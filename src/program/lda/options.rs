@@ -20,7 +20,7 @@ pub enum Parallel {
 /// How a token's topic is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Method {
-    /// What is fastest for so many topics: dense or sparse
+    /// What is fastest for so many topics and such documents: dense or sparse
     #[default]
     Auto,
     /// All topics weighed, sixteen at a time; exact

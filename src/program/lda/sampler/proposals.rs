@@ -30,8 +30,6 @@ use crate::program::lda::documents::Handle;
 use crate::program::lda::entries::Entries;
 use crate::program::lda::tokens::Cell;
 
-/// How many tokens ahead a document is asked for.
-const AHEAD: usize = 8;
 
 /// What words and α propose.
 #[derive(Debug, Clone, Default)]
@@ -122,9 +120,7 @@ pub(super) fn draw<S: Simd, Z: Cell, const LEARN: bool, const DELAYED: bool>(
 ) {
     proposals.enter(state, if LEARN { &*topics } else { &[] });
     for index in 0..topics.len() {
-        if let Some(&soon) = handles.get(index + AHEAD) {
-            entries.touch(soon);
-        }
+        entries.touch_ahead(handles, index);
         let (handle, old) = (handles[index], topics[index].get() as usize);
         if LEARN {
             count(state, old);

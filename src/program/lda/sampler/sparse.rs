@@ -19,8 +19,6 @@ use crate::program::lda::documents::Handle;
 use crate::program::lda::entries::Entries;
 use crate::program::lda::tokens::Cell;
 
-/// How many tokens ahead a document is asked for.
-const AHEAD: usize = 8;
 /// No entry.
 pub(super) const NONE: usize = usize::MAX;
 
@@ -53,9 +51,7 @@ pub(super) fn draw<S: Simd, Z: Cell, const LEARN: bool>(
 ) {
     state.grow_tree(simd);
     for (index, topic) in topics.iter_mut().enumerate() {
-        if let Some(&soon) = handles.get(index + AHEAD) {
-            entries.touch(soon);
-        }
+        entries.touch_ahead(handles, index);
         let (handle, old) = (handles[index], topic.get());
         let new = token::<S, LEARN>(simd, state, entries, handle, old, rng);
         *topic = Z::from_topic(new as u32);
@@ -146,16 +142,15 @@ fn weigh<S: Simd>(
     let vectors = entries.len().div_ceil(LANES);
     state.sums.reserve_lines(vectors);
     let (mut sum, mut place) = (simd.splat(0.0), NONE);
-    let running = state.sums.lines_mut().iter_mut();
-    for (vector, (chunk, running)) in entries.chunks(LANES).zip(running).enumerate() {
-        let mut less = simd.find(chunk, shift, out);
-        // One token only, though a topic with very many may have two entries.
-        less &= less.wrapping_neg();
-        if place != NONE {
-            less = 0;
-        } else if less != 0 {
-            place = vector * LANES + less.trailing_zeros() as usize;
-        }
+    let running = &mut state.sums.lines_mut()[..vectors];
+    for (vector, running) in running.iter_mut().enumerate() {
+        let chunk = &entries[vector * LANES..];
+        let found = simd.find(chunk, shift, out);
+        // One token only, though a topic with very many may have two entries. No branches: where the
+        // entry is cannot be foreseen.
+        let less = found & found.wrapping_neg() & u32::from(place == NONE).wrapping_neg();
+        let at = vector * LANES + less.trailing_zeros() as usize;
+        place = if less != 0 { at } else { place };
         sum = simd.add(sum, simd.products(chunk, shift, &state.q, less));
         simd.store(sum, running);
     }
@@ -202,7 +197,9 @@ pub(super) fn find_entry<S: Simd>(
     let (lane, rest) = pick(simd, sums, at);
     let rest = rest as f32;
     let running = state.sums.lines()[..entries.div_ceil(LANES)].iter();
-    let vector: usize = running.map(|line| usize::from(line.0[lane % LANES] <= rest)).sum();
+    // Whole lines, as they were written just now: parts of them would have to wait.
+    let is_below = |line| simd.at_most(simd.load(line), rest) >> (lane % LANES) & 1;
+    let vector = running.map(is_below).sum::<u32>() as usize;
     let found = vector * LANES + lane;
     // Rounding may lead past the lane's last entry.
     if found < entries {
