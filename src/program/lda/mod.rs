@@ -10,8 +10,8 @@
 //! ```
 //!
 //! **Objective**: the collapsed joint log-likelihood ln p(w,z), higher is better; its formula is in
-//! `likelihood.rs`. **Expected**: on UCI's KOS posts with `-k 50`, about −8.21 per token after 100
-//! passes, from −9.33 after the first.
+//! `likelihood.rs`. **Expected**: on UCI's KOS posts with `-k 50`, about −8.18 per token after 100
+//! passes, from −9.83 after the first.
 //!
 //! **Model-parallel** (STRADS: Lee et al., NIPS 2014; the default). Documents stay with their
 //! workers. Words are cut into blocks that rotate around the workers: *schedule* says which block a

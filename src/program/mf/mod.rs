@@ -15,8 +15,8 @@
 //! σ, its square weighs as those of factors do, and with a λ in that unit, too, the predictions do not
 //! depend on it.
 //! **Objective**: that sum, lower is better. **Expected**: on the 10 million ratings of `petuum
-//! generate mf`, predicting its test file with `-k 32 --regularization 0.03`, a test RMSE of 0.782
-//! after one pass, 0.743 after five, 0.741 at best; the planted model itself has 0.681.
+//! generate mf`, predicting its test file with `-k 32 --regularization 0.03`, a test RMSE of 0.778
+//! after one pass, 0.743 after five; the planted model itself has 0.681.
 //!
 //! **Four methods**, one objective: `--method sgd` rating by rating, model-parallel or data-parallel,
 //! `als` row by row and `ccd` factor by factor. `sgd` is the fastest by far; the other two have no
