@@ -14,6 +14,7 @@ pub mod corpus;
 pub mod examples;
 mod factors;
 pub mod flag;
+mod generated;
 mod holdout;
 mod operands;
 pub mod predict;

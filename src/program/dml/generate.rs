@@ -9,17 +9,16 @@
 //! the classes.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use flate2::{Compression, GzBuilder};
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::error::{Error, Result};
 use crate::math::rng::Rng;
 use crate::program::flag::{real, whole};
+use crate::program::generated::write_csv;
 use crate::report::Notes;
 
 /// What the command line says about this generator.
@@ -81,24 +80,8 @@ pub fn run(options: Options, notes: &Notes) -> Result<()> {
             options.dimensions, options.features
         )));
     }
-    fs::create_dir_all(&options.output).map_err(|e| Error::cannot_create(&options.output, e))?;
-    let ending = if options.gzip { "csv.gz" } else { "csv" };
-    let path = options.output.join(format!("clusters.{}.{ending}", options.name));
-    if !options.force && path.exists() {
-        return Err(Error::cannot_create(&path, "it is there already, --force replaces it"));
-    }
-    let file = File::create(&path).map_err(|error| Error::cannot_create(&path, error))?;
-    let file = BufWriter::new(file);
-    let written = if options.gzip {
-        let mut out = GzBuilder::new().write(file, Compression::best());
-        write(&options, &mut out).and_then(|()| out.finish()?.flush())
-    } else {
-        let mut out = file;
-        write(&options, &mut out).and_then(|()| out.flush())
-    };
-    written.map_err(|error| Error::cannot_write(&path, error))?;
-    notes.note(&format!("wrote {}", path.display()));
-    Ok(())
+    let (name, how) = (format!("clusters.{}", options.name), (options.gzip, options.force));
+    write_csv(&options.output, &name, how, notes, |out| write(&options, out))
 }
 
 /// Streams of [`Rng`].
@@ -106,7 +89,7 @@ const OF_POINTS: u64 = 1;
 const OF_CENTRES: u64 = 2;
 const OF_MIX: u64 = 3;
 
-fn write(options: &Options, out: &mut impl Write) -> std::io::Result<()> {
+fn write(options: &Options, out: &mut dyn Write) -> std::io::Result<()> {
     let (width, rank) = (options.features as usize, options.dimensions as usize);
     let normals = |stream: u64, number: u64, count: usize| -> Vec<f64> {
         let mut rng = Rng::stream(options.seed, number, 0, stream);

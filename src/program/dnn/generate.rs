@@ -11,17 +11,16 @@
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use flate2::{Compression, GzBuilder};
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::math::rng::Rng;
 use crate::program::flag::{real, whole};
+use crate::program::generated::write_csv;
 use crate::report::Notes;
 
 /// What the command line says about this generator.
@@ -69,30 +68,15 @@ pub struct Options {
 
 /// Writes the file. Status 73 or 74 if it cannot.
 pub fn run(options: Options, notes: &Notes) -> Result<()> {
-    fs::create_dir_all(&options.output).map_err(|e| Error::cannot_create(&options.output, e))?;
-    let ending = if options.gzip { "csv.gz" } else { "csv" };
-    let path = options.output.join(format!("rings.{}.{ending}", options.name));
-    if !options.force && path.exists() {
-        return Err(Error::cannot_create(&path, "it is there already, --force replaces it"));
-    }
-    let file = File::create(&path).map_err(|error| Error::cannot_create(&path, error))?;
-    let file = BufWriter::new(file);
-    let written = if options.gzip {
-        let mut out = GzBuilder::new().write(file, Compression::best());
-        write(&options, &mut out).and_then(|right| out.finish()?.flush().map(|()| right))
-    } else {
-        let mut out = file;
-        write(&options, &mut out).and_then(|right| out.flush().map(|()| right))
-    };
-    let right = written.map_err(|error| Error::cannot_write(&path, error))?;
-    notes.note(&format!("wrote {}", path.display()));
+    let (name, how) = (format!("rings.{}", options.name), (options.gzip, options.force));
+    let right = write_csv(&options.output, &name, how, notes, |out| write(&options, out))?;
     let part = right as f64 / options.points as f64;
     notes.note(&format!("with the plane known, the nearest ring is right for {part:.4} of the points"));
     Ok(())
 }
 
 /// Writes all points; the number of those that are nearest to their own ring.
-fn write(options: &Options, out: &mut impl Write) -> std::io::Result<u64> {
+fn write(options: &Options, out: &mut dyn Write) -> std::io::Result<u64> {
     let width = options.features as usize;
     let plane = plane(options);
     let header: Vec<String> = (0..width).map(|feature| format!("x{feature}")).collect();
