@@ -114,6 +114,24 @@ impl PredictFlags {
         }
     }
 
+    /// How a model whose `classes` are these, none of one that predicts numbers, is to answer.
+    ///
+    /// # Errors
+    /// Status 2 for `--probabilities` of numbers.
+    pub fn answers(&self, classes: &[String]) -> Result<Answers> {
+        if self.probabilities && classes.is_empty() {
+            let message = "--probabilities: the model predicts numbers, not classes";
+            return Err(Error::Usage(message.into()));
+        }
+        let names: Vec<String> = classes.iter().map(|class| quoted(class)).collect();
+        let header = match (names.is_empty(), self.probabilities) {
+            (true, _) => "prediction".to_owned(),
+            (false, false) => "class".to_owned(),
+            (false, true) => names.join(","),
+        };
+        Ok(Answers { names, header })
+    }
+
     /// The examples to predict for, of `width` features as the model was trained with. With names on
     /// both sides columns are known by them, in whatever order. Targets may be there; they are not
     /// looked at.
@@ -140,6 +158,14 @@ impl PredictFlags {
         };
         load_examples(&examples.data, &options)
     }
+}
+
+/// What a model of classes or of numbers writes.
+pub struct Answers {
+    /// The classes' names as fields of csv.
+    pub names: Vec<String>,
+    /// The first line.
+    pub header: String,
 }
 
 /// Opens a model that this version can use, and says which program made it.

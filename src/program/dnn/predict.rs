@@ -7,7 +7,7 @@ use super::options::Unit;
 use crate::data::{Examples, Features, Trained};
 use crate::error::{Error, Result};
 use crate::math::gemm::Kernel;
-use crate::program::predict::{PredictFlags, Predictions, quoted};
+use crate::program::predict::{Answers, PredictFlags, Predictions};
 use crate::report::Notes;
 use crate::snapshot::{SavedModel, Tensor, take};
 
@@ -30,17 +30,8 @@ pub fn run(
 ) -> Result<()> {
     flags.refuse_others("dnn", &["--format", "--probabilities"])?;
     let saved = Saved::load(model)?;
-    if flags.probabilities && saved.classes.is_empty() {
-        let message = "--probabilities: the model predicts numbers, not classes";
-        return Err(Error::Usage(message.into()));
-    }
+    let Answers { names, header } = flags.answers(&saved.classes)?;
     let examples = flags.read_examples(threads, saved.sizes[0], saved.first_index, Trained::default())?;
-    let names: Vec<String> = saved.classes.iter().map(|class| quoted(class)).collect();
-    let header = match (names.is_empty(), flags.probabilities) {
-        (true, _) => "prediction".to_owned(),
-        (false, false) => "class".to_owned(),
-        (false, true) => names.join(","),
-    };
     let mut network = saved.network(&examples);
     let mut predictions = Predictions::begin(out, &header)?;
     let rows: Vec<u32> = (0..examples.rows() as u32).collect();

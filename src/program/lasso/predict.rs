@@ -13,7 +13,7 @@ use super::problem::probability;
 use super::save::{DROPPED_COLUMNS, FEATURE_NAMES, TARGET_COLUMN, WEIGHT_COLUMN};
 use crate::data::{Design, Features, Trained};
 use crate::error::{Error, Result};
-use crate::program::predict::{PredictFlags, Predictions, quoted};
+use crate::program::predict::{Answers, PredictFlags, Predictions};
 use crate::report::Notes;
 use crate::snapshot::{SavedModel, take};
 
@@ -32,18 +32,8 @@ pub fn run(
 ) -> Result<()> {
     flags.refuse_others("lasso", &["--format", "--probabilities"])?;
     let linear = Linear::load(model)?;
-    if flags.probabilities && linear.classes.is_empty() {
-        let message = "--probabilities: the model predicts numbers, not classes";
-        return Err(Error::Usage(message.into()));
-    }
-    let classes = linear.classes.clone();
+    let Answers { names, header } = flags.answers(&linear.classes)?;
     let fitted = linear.fitted(model, flags, threads)?;
-    let names: Vec<String> = classes.iter().map(|class| quoted(class)).collect();
-    let header = match (names.is_empty(), flags.probabilities) {
-        (true, _) => "prediction".to_owned(),
-        (false, false) => "class".to_owned(),
-        (false, true) => names.join(","),
-    };
     let mut predictions = Predictions::begin(out, &header)?;
     for z in fitted {
         match (&names[..], flags.probabilities) {
