@@ -163,17 +163,22 @@ def petuum(problem, repeats):
     return best
 
 
+def follow(model, problem, settings=lambda lam: {}):
+    """Fits a model in the style of scikit-learn at each λ in turn: coefficients and intercept of each."""
+    found = []
+    for lam in problem.lams:
+        model.set_params(alpha=lam, **settings(lam))
+        model.fit(problem.X, problem.y)
+        found.append((model.coef_.copy(), float(model.intercept_)))
+    return found
+
+
 def skglm(problem):
     from skglm import Lasso
 
     def solve(level):
-        found = []
         model = Lasso(alpha=1.0, max_iter=200, max_epochs=100_000, warm_start=True)
-        for lam in problem.lams:
-            model.set_params(alpha=lam, tol=lam * 10.0**-level)
-            model.fit(problem.X, problem.y)
-            found.append((model.coef_.copy(), float(model.intercept_)))
-        return found
+        return follow(model, problem, lambda lam: {"tol": lam * 10.0**-level})
 
     return solve
 
@@ -182,13 +187,8 @@ def celer(problem):
     from celer import Lasso
 
     def solve(level):
-        found = []
         model = Lasso(alpha=1.0, tol=10.0 ** -(level + 2), max_iter=200, warm_start=True)
-        for lam in problem.lams:
-            model.set_params(alpha=lam)
-            model.fit(problem.X, problem.y)
-            found.append((model.coef_.copy(), float(model.intercept_)))
-        return found
+        return follow(model, problem)
 
     return solve
 
@@ -199,13 +199,8 @@ def scikit_learn(problem):
     def solve(level):
         if not sparse.issparse(problem.X) and problem.X.size > 10**7:
             raise NotImplementedError("takes minutes for each setting, several times celer's")
-        found = []
         model = Lasso(alpha=1.0, tol=10.0 ** -(level + 2), max_iter=20_000, warm_start=True)
-        for lam in problem.lams:
-            model.set_params(alpha=lam)
-            model.fit(problem.X, problem.y)
-            found.append((model.coef_.copy(), float(model.intercept_)))
-        return found
+        return follow(model, problem)
 
     return solve
 
